@@ -1,0 +1,134 @@
+/* 02-threads/client_talk.c: a conversation, `./client -`, with two threads.
+ *
+ * One thread waits for the keyboard and sends; the other waits for the server and prints.
+ * Each sleeps in its own call. What both look at, the window, has a lock.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "client_check.h"
+#include "client_window.h"
+#include "process.h"
+#include "sockets.h"
+
+#define ECHO_SIZE (64 * 1024)
+
+static struct talk {
+    int socket;
+    pthread_mutex_t lock;    /* guards the three below */
+    pthread_cond_t has_room; /* an echo came, the window is not full any more */
+    struct window window;
+    bool ended; /* we have said goodbye */
+} talk = {.lock = PTHREAD_MUTEX_INITIALIZER, .has_room = PTHREAD_COND_INITIALIZER};
+
+/* Sleeps until the window has room. The bytes in the room belong to the caller alone: the
+ * other thread reads between echoed and sent only. */
+static struct piece wait_for_room(void)
+{
+    struct piece room;
+    (void)pthread_mutex_lock(&talk.lock); /* locks made above cannot fail */
+    while ((room = window_room(&talk.window)).length == 0)
+        (void)pthread_cond_wait(&talk.has_room, &talk.lock);
+    (void)pthread_mutex_unlock(&talk.lock);
+    return room;
+}
+
+/* Counts the bytes as sent before they are: their echo may be quicker than our next line. */
+static void note_sent(size_t length, bool ended)
+{
+    (void)pthread_mutex_lock(&talk.lock);
+    talk.window.typed += length;
+    talk.window.sent += length;
+    talk.ended = ended;
+    (void)pthread_mutex_unlock(&talk.lock);
+}
+
+/* What goes wrong while we write, the other thread hears when it reads, and tells it better:
+ * with what came back until then. So this one only stops. */
+static bool send_all(const unsigned char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t sent = socket_write(talk.socket, bytes, length);
+        if (sent < 0)
+            return false;
+        bytes += sent;
+        length -= (size_t)sent;
+    }
+    return true;
+}
+
+static void *keyboard_to_server(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        struct piece room = wait_for_room();
+        ssize_t length = read(STDIN_FILENO, room.bytes, room.length);
+        if (length == -1 && errno == EINTR)
+            continue;
+        if (length == -1)
+            fail("stdin: %s", strerror(errno));
+        note_sent((size_t)length, length == 0);
+        if (length == 0 || !send_all(room.bytes, (size_t)length))
+            break;
+    }
+    (void)shutdown(talk.socket, SHUT_WR); /* on a dead socket the reader hears the rest */
+    return NULL;
+}
+
+/* Whether there is something to wait for but the keyboard. */
+static bool server_owes(void)
+{
+    (void)pthread_mutex_lock(&talk.lock);
+    bool owes = window_owes(&talk.window) || talk.ended;
+    (void)pthread_mutex_unlock(&talk.lock);
+    return owes;
+}
+
+/* Checks one read's worth; length 0 is the server's goodbye. */
+static bool check(const unsigned char *echo, size_t length, struct fault *fault)
+{
+    (void)pthread_mutex_lock(&talk.lock);
+    bool fine = length == 0 ? window_check_end(&talk.window, talk.ended, fault)
+                            : window_check(&talk.window, echo, length, fault);
+    (void)pthread_cond_signal(&talk.has_room);
+    (void)pthread_mutex_unlock(&talk.lock);
+    return fine;
+}
+
+static void server_to_screen(void)
+{
+    static unsigned char echo[ECHO_SIZE];
+    struct fault fault;
+    ssize_t length;
+
+    do {
+        bool owed = server_owes(); /* if not, a silence of PATIENCE seconds is no fault */
+        length = socket_read(talk.socket, echo, sizeof echo);
+        if (length == -EAGAIN && !owed)
+            continue;
+        if (length < 0)
+            fault_io(&fault, "read", (int)-length, talk.window.echoed);
+        if (length < 0 || !check(echo, (size_t)length, &fault))
+            fail("%s", fault.text);
+        print_bytes(echo, (size_t)length);
+    } while (length != 0);
+}
+
+int client_talk(const struct client_options *options)
+{
+    struct address server;
+    pthread_t thread;
+
+    talk.socket = socket_connect(options->host, options->port, &server);
+    int error = pthread_create(&thread, NULL, keyboard_to_server, NULL);
+    if (error != 0)
+        fail("thread: %s", strerror(error));
+    server_to_screen();
+    (void)pthread_join(thread, NULL); /* it has ended: we heard the answer to its goodbye */
+    (void)close(talk.socket);
+    return 0;
+}

@@ -1,0 +1,195 @@
+/* 05-async-tasks/client_talk.c: a conversation, `./client -`, with two tasks.
+ *
+ * As with the two threads of chapter 02, one waits for the keyboard and sends, the other
+ * waits for the server and prints. But they take turns on one thread, and change over at an
+ * await only: what both look at needs no lock.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "client_window.h"
+#include "notify.h"
+#include "process.h"
+#include "reactor.h"
+
+#define ECHO_SIZE (64 * 1024)
+
+static struct talk {
+    struct server_place place;
+    struct tcp_stream stream;
+    struct window window;
+    struct notify has_room; /* an echo came, the window is not full any more */
+    bool ended;             /* we have said goodbye */
+    struct fault fault;
+    unsigned char echo[ECHO_SIZE];
+} talk = {.stream.fd = -1};
+
+/* ---- a leaf of our own: ready when stdin can be read ------------------------------------
+ *
+ * The keyboard's descriptor stays a blocking one: it belongs to the shell too, which would
+ * find it changed. So we ask poll(2) before each read; a bell only tells when to ask. */
+
+struct keyboard_ready {
+    struct future future;
+    bool waiting;
+};
+
+/* Registered once. A file cannot be, and need not: poll(2) says yes whenever it is asked. */
+static bool has_bell(void)
+{
+    static bool tried;
+    static int error;
+    if (!tried)
+        error = reactor_add(STDIN_FILENO, 0);
+    tried = true;
+    if (error < 0 && error != -EPERM)
+        fail("stdin: %s", strerror(-error));
+    return error == 0;
+}
+
+static struct poll keyboard_poll(struct future *future, struct waker *waker)
+{
+    struct keyboard_ready *self = (struct keyboard_ready *)future;
+    struct pollfd keyboard = {.fd = STDIN_FILENO, .events = POLLIN};
+
+    if (!task_may_go_on(waker))
+        return PENDING;
+    if (!has_bell() || poll(&keyboard, 1, 0) == 1)
+        return READY(0);
+    reactor_used(STDIN_FILENO, READING, -EAGAIN, 0);
+    self->waiting = !reactor_ready(STDIN_FILENO, READING, waker);
+    return PENDING;
+}
+
+static void keyboard_drop(struct future *future)
+{
+    if (((struct keyboard_ready *)future)->waiting)
+        reactor_forget(STDIN_FILENO, READING);
+}
+
+static struct keyboard_ready keyboard_ready(void)
+{
+    static const struct future_kind kind = {keyboard_poll, keyboard_drop};
+    return (struct keyboard_ready){.future.kind = &kind};
+}
+
+/* ---- async fn keyboard_to_server: the second task --------------------------------------- */
+
+struct keyboard_to_server {
+    struct future future;
+    struct frame frame;
+    union {
+        struct notified room;
+        struct keyboard_ready ready;
+        struct tcp_write_all write_all;
+    };
+};
+
+/* Returns the piece just typed; length 0 at the end of the input, or after EINTR. */
+static struct piece read_keyboard(void)
+{
+    struct piece room = window_room(&talk.window);
+    ssize_t length = read(STDIN_FILENO, room.bytes, room.length);
+    if (length == -1 && errno != EINTR && errno != EAGAIN)
+        fail("stdin: %s", strerror(errno));
+    talk.ended = length == 0;
+    room.length = length > 0 ? (size_t)length : 0;
+    talk.window.typed += room.length;
+    talk.window.sent += room.length; /* before it is: its echo cannot come earlier */
+    return room;
+}
+
+static struct poll keyboard_to_server_poll(struct future *future, struct waker *waker)
+{
+    struct piece typed;
+    long error;
+
+    ASYNC_BEGIN(keyboard_to_server);
+    while (!talk.ended) {
+        while (window_room(&talk.window).length == 0)
+            AWAIT(error, self->room, notified(&talk.has_room));
+        AWAIT(error, self->ready, keyboard_ready());
+        typed = read_keyboard();
+        AWAIT(error, self->write_all, tcp_write_all(&talk.stream, typed.bytes, typed.length));
+        if (error < 0)
+            ASYNC_RETURN(error); /* the reader hears of it too, and tells it better */
+    }
+    tcp_shutdown(&talk.stream);
+    ASYNC_END(0);
+}
+
+static void keyboard_to_server_drop(struct future *future)
+{
+    frame_drop(&((struct keyboard_to_server *)future)->frame);
+}
+
+static struct join spawn_keyboard(void)
+{
+    static const struct future_kind kind = {keyboard_to_server_poll, keyboard_to_server_drop};
+    struct keyboard_to_server keyboard = {.future.kind = &kind};
+    return spawn(keyboard);
+}
+
+/* ---- async fn visit_talk: the first task ------------------------------------------------ */
+
+/* A read's answer. Returns whether the conversation goes on; what is wrong ends the process.
+ * A silence of PATIENCE seconds is no fault when the server owed us nothing. */
+static bool print_echo(long length, bool owed)
+{
+    struct fault *fault = &talk.fault;
+    bool fine = true;
+
+    if (length == -ETIMEDOUT && !owed)
+        return true;
+    if (length < 0)
+        fine = fault_io(fault, "read", length == -ETIMEDOUT ? EAGAIN : (int)-length,
+                        talk.window.echoed);
+    else if (length == 0)
+        fine = window_check_end(&talk.window, talk.ended, fault);
+    else
+        fine = window_check(&talk.window, talk.echo, (size_t)length, fault);
+    if (!fine)
+        fail("%s", fault->text);
+    print_bytes(talk.echo, (size_t)length);
+    notify_ring(&talk.has_room);
+    return length > 0;
+}
+
+static struct poll visit_talk_poll(struct future *future, struct waker *waker)
+{
+    long answer;
+
+    ASYNC_BEGIN(visit_talk);
+    AWAIT(answer, self->connect, connect_any(&talk.place, &talk.stream, &talk.fault));
+    if (answer < 0)
+        fail("%s", talk.fault.text);
+    self->keyboard = spawn_keyboard();
+    do {
+        self->owed = window_owes(&talk.window) || talk.ended;
+        self->read = tcp_read(&talk.stream, talk.echo, sizeof talk.echo);
+        AWAIT(answer, self->patience, timeout(&self->read.future, PATIENCE * 1000));
+    } while (print_echo(answer, self->owed));
+    ASYNC_END(EXIT_SUCCESS);
+}
+
+static void visit_talk_drop(struct future *future)
+{
+    struct visit_talk *self = (struct visit_talk *)future;
+    frame_drop(&self->frame);
+    if (self->keyboard.task != NULL) {
+        task_cancel(&self->keyboard); /* it may still wait for the keyboard */
+        future_drop(&self->keyboard.future);
+    }
+    tcp_close(&talk.stream);
+}
+
+struct visit_talk visit_talk(const struct client_options *options)
+{
+    static const struct future_kind kind = {visit_talk_poll, visit_talk_drop};
+    find_server(options, &talk.place);
+    return (struct visit_talk){.future.kind = &kind};
+}

@@ -1,0 +1,23 @@
+/* ctrl_c.h: Ctrl-C, and SIGTERM, as a future. */
+#ifndef CTRL_C_H
+#define CTRL_C_H
+
+#include "future.h"
+
+/* Ready once one of the two signals has come, from then on for ever; its number is 0.
+ * Any number of tasks of any thread may wait for it. A second signal ends the process, as it
+ * always did. (Tokio: signal::ctrl_c.) */
+struct ctrl_c {
+    struct future future;
+};
+struct ctrl_c ctrl_c(void);
+
+/* ---- for the runtime ------------------------------------------------------------------ */
+
+/* Lets this thread's reactor hear the signals. Returns 0 or -errno. */
+int ctrl_c_listen(void);
+
+/* This thread listens no more; to be called before its reactor is closed. */
+void ctrl_c_leave(void);
+
+#endif

@@ -1,0 +1,38 @@
+# The five chapters, and the tests that hold them to their word. `make help` says what to type.
+
+CHAPTERS := 01-blocking 02-threads 03-select 04-epoll 05-async-tasks
+
+# As in the chapters' own Makefiles: SAN=address or SAN=thread builds beside the normal build.
+SUFFIX := $(if $(SAN),-$(SAN))
+
+.PHONY: all help test clean $(CHAPTERS) $(CHAPTERS:%=build-%)
+
+all: $(CHAPTERS:%=build-%)
+
+$(CHAPTERS:%=build-%): build-%:
+	@$(MAKE) --no-print-directory -C $*
+
+# A chapter by its name leaves its programs at the top, as links.
+$(CHAPTERS): %: build-%
+	@ln -sfn $@/server$(SUFFIX) server
+	@ln -sfn $@/client$(SUFFIX) client
+	@echo "Here:                   ./server          (Ctrl-C ends it)"
+	@echo "In a second terminal:   ./client          or: ./client 'Hello', ./client -"
+
+# pytest is got where it is missing; tests/python-with-pytest says how.
+test:
+	@python=$$(tests/python-with-pytest) && $$python -m pytest tests/
+
+clean:
+	@for chapter in $(CHAPTERS); do $(MAKE) --no-print-directory -C $$chapter clean; done
+	rm -f server client
+
+help:
+	@echo "make                   build all chapters"
+	@echo "make 03-select         build that one, and leave its ./server and ./client here"
+	@echo "                       (also 01-blocking, 02-threads, 04-epoll, 05-async-tasks)"
+	@echo "make test              check every chapter; the same as: pytest tests/"
+	@echo "make clean             remove what was built"
+	@echo
+	@echo "CC, CFLAGS and LDFLAGS are yours: make CC=clang CFLAGS='-O0 -g3' 03-select"
+	@echo "make SAN=address 03-select (or SAN=thread) builds with a sanitizer, beside the rest"
