@@ -16,12 +16,12 @@ struct fault {
     char text[160];
 };
 
-/* Writes the line. Returns false, so that a check can end with `return fault_say(...)`. */
+/* Writes the line. Returns false: a check can end with `return fault_say(...)`. */
 bool fault_say(struct fault *fault, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Compares an echo with what was sent, byte for byte. `offset` is where the two begin, for
- * the line that names the first wrong byte. */
+/* Compares an echo with what was sent, byte for byte. `offset` is where the two begin,
+ * for the line that names the first wrong byte. */
 bool echo_is_right(const void *sent, const void *echo, size_t length, size_t offset,
                    struct fault *fault);
 
@@ -50,7 +50,8 @@ void report_start(struct report *report, long guests);
 
 /* Counts one guest's right echoes; fault is NULL when he left content. The first fault is
  * told on stderr, the others are only counted. */
-void report_guest(struct report *report, long guest, long echoes, const struct fault *fault);
+void report_guest(struct report *report, long guest, long echoes,
+                  const struct fault *fault);
 
 /* Prints "1000 guests, 10000 echoes, 0 errors, 0.41 s". Returns the exit status. */
 int report_finish(const struct report *report);

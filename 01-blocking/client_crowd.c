@@ -1,4 +1,5 @@
-/* 01-blocking/client_crowd.c: `./client --guests N --rounds R`, one guest after the other.
+/* 01-blocking/client_crowd.c: `./client --guests N --rounds R`, one guest after the
+ * other.
  *
  * One thread cannot wait for two servers' answers, so the second guest sets out when the
  * first is home again.
@@ -13,8 +14,8 @@
 #include "sockets.h"
 
 /* One guest's evening. *echoes counts the messages that came back right. */
-static bool visit(int socket, const struct client_options *options, long guest, long *echoes,
-                  struct fault *fault)
+static bool visit(int socket, const struct client_options *options, long guest,
+                  long *echoes, struct fault *fault)
 {
     size_t offset = 0;
     bool fine = true;

@@ -51,8 +51,8 @@ static void serve_guest(int guest)
     }
 }
 
-/* No descriptor or no memory for one more guest. He stays at the door; asking again at once
- * would only burn the processor. Says so once; *shortage is the error said last. */
+/* No descriptor or no memory for one more guest. He stays at the door; asking again at
+ * once would only burn the processor. Says so once; *shortage is the error said last. */
 static void rest_at_the_door(int error, int *shortage)
 {
     if (error != *shortage)
@@ -81,7 +81,8 @@ int main(int argc, char **argv)
         if (!options.quiet)
             log_line("New connection from: %s", address_name(&who).text);
         serve_guest(guest);
-        (void)close(guest); /* all is sent; what close() could still report changes nothing */
+        /* all is sent; what close() could still report changes nothing */
+        (void)close(guest);
         if (!options.quiet)
             log_line("Connection closed by %s", address_name(&who).text);
     }

@@ -28,8 +28,8 @@ struct row {
 };
 
 /* One guest's evening. *echoes counts the messages that came back right. */
-static bool visit(int socket, const struct client_options *options, long guest, long *echoes,
-                  struct fault *fault)
+static bool visit(int socket, const struct client_options *options, long guest,
+                  long *echoes, struct fault *fault)
 {
     size_t offset = 0;
     bool fine = true;

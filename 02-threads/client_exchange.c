@@ -6,13 +6,13 @@
 
 #include "sockets.h"
 
-/* Who sends a long message before he reads anything can wait for ever: the server waits for
- * us to read its echo, we wait for it to read our message. A piece this small always fits
- * into the buffers on the way, so that our turn to read always comes. */
+/* Who sends a long message before he reads anything can wait for ever: the server waits
+ * for us to read its echo, we wait for it to read our message. A piece this small always
+ * fits into the buffers on the way, so that our turn to read always comes. */
 #define PIECE 4096
 
-static bool send_piece(int socket, const unsigned char *piece, size_t length, size_t offset,
-                       struct fault *fault)
+static bool send_piece(int socket, const unsigned char *piece, size_t length,
+                       size_t offset, struct fault *fault)
 {
     while (length > 0) {
         ssize_t sent = socket_write(socket, piece, length);

@@ -37,7 +37,8 @@ static struct piece wait_for_room(void)
     return room;
 }
 
-/* Counts the bytes as sent before they are: their echo may be quicker than our next line. */
+/* Counts the bytes as sent before they are: their echo may be quicker than our next
+ * line. */
 static void note_sent(size_t length, bool ended)
 {
     (void)pthread_mutex_lock(&talk.lock);
@@ -47,8 +48,8 @@ static void note_sent(size_t length, bool ended)
     (void)pthread_mutex_unlock(&talk.lock);
 }
 
-/* What goes wrong while we write, the other thread hears when it reads, and tells it better:
- * with what came back until then. So this one only stops. */
+/* What goes wrong while we write, the other thread hears when it reads, and tells it
+ * better: with what came back until then. So this one only stops. */
 static bool send_all(const unsigned char *bytes, size_t length)
 {
     while (length > 0) {
@@ -128,7 +129,8 @@ int client_talk(const struct client_options *options)
     if (error != 0)
         fail("thread: %s", strerror(error));
     server_to_screen();
-    (void)pthread_join(thread, NULL); /* it has ended: we heard the answer to its goodbye */
+    /* it has ended: we heard the answer to its goodbye */
+    (void)pthread_join(thread, NULL);
     (void)close(talk.socket);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* 02-threads/server.c: a host for every guest.
  *
- * The host at the door takes in a guest and hands him to a host of his own: a thread. Each
- * of them may sleep in a call as long as he likes; nobody else waits for it. The kernel
- * switches between them; the price is a stack for each.
+ * The host at the door takes in a guest and hands him to a host of his own: a thread.
+ * Each of them may sleep in a call as long as he likes; nobody else waits for it. The
+ * kernel switches between them; the price is a stack for each.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,9 +18,10 @@
 #define PLATE_SIZE (64 * 1024)
 #define REST_MS 100 /* when nobody can be taken in: look at the door again after this */
 
-/* A thread's own stack: the plate, and as much again for everything else, of which we have
- * measured a tenth in use (tests/test_server_threads.py). Only pages that are touched cost
- * memory; the default of 8 MiB would run out of addresses first on a small machine. */
+/* A thread's own stack: the plate, and as much again for everything else, of which we
+ * have measured a tenth in use (tests/test_server_threads.py). Only pages that are
+ * touched cost memory; the default of 8 MiB would run out of addresses first on a small
+ * machine. */
 #define STACK_SIZE (2 * PLATE_SIZE)
 
 /* What the host at the door tells the host at the table; freed by the latter. */
@@ -73,7 +74,8 @@ static void *host(void *argument)
 
     free(argument);
     serve_guest(guest.socket);
-    (void)close(guest.socket); /* all is sent; what close() could still report changes nothing */
+    /* all is sent; what close() could still report changes nothing */
+    (void)close(guest.socket);
     if (!guest.quiet)
         log_line("Connection closed by %s", address_name(&guest.who).text);
     return NULL;
@@ -99,7 +101,8 @@ static void seat(struct guest seated, const pthread_attr_t *attributes)
     }
 }
 
-/* Nobody waits for a host to come home: detached, his stack is free when he has finished. */
+/* Nobody waits for a host to come home: detached, his stack is free when he has
+ * finished. */
 static void describe_hosts(pthread_attr_t *attributes)
 {
     int error = pthread_attr_init(attributes);
@@ -111,8 +114,8 @@ static void describe_hosts(pthread_attr_t *attributes)
         fail("thread attributes: %s", strerror(error));
 }
 
-/* No descriptor or no memory for one more guest. He stays at the door; asking again at once
- * would only burn the processor. Says so once; *shortage is the error said last. */
+/* No descriptor or no memory for one more guest. He stays at the door; asking again at
+ * once would only burn the processor. Says so once; *shortage is the error said last. */
 static void rest_at_the_door(int error, int *shortage)
 {
     if (error != *shortage)

@@ -1,5 +1,5 @@
-/* client.c: a guest. One message here; client_talk.c and client_crowd.c hold the other two
- * ways to visit, each with the technique of its chapter.
+/* client.c: a guest. One message here; client_talk.c and client_crowd.c hold the other
+ * two ways to visit, each with the technique of its chapter.
  */
 #include "client.h"
 

@@ -19,7 +19,8 @@ struct seat {
     unsigned waits_for; /* a set of enum visit_wait */
 };
 
-/* A descriptor that select() cannot watch may not go into a set: this guest stays at home. */
+/* A descriptor that select() cannot watch may not go into a set: this guest stays at
+ * home. */
 static void seat_guest(struct seat *seat)
 {
     struct visit *visit = &seat->visit;

@@ -23,8 +23,8 @@ static struct talk {
     struct window window;
 } talk;
 
-/* The keyboard's descriptor stays a blocking one: it belongs to the shell too, which would
- * find it changed. select() has told that this read will not wait. */
+/* The keyboard's descriptor stays a blocking one: it belongs to the shell too, which
+ * would find it changed. select() has told that this read will not wait. */
 static void read_keyboard(void)
 {
     struct piece room = window_room(&talk.window);
@@ -41,8 +41,8 @@ static void send_typed(void)
 {
     struct piece unsent = window_unsent(&talk.window);
     struct fault fault;
-    ssize_t sent = unsent.length > 0 ? socket_write(talk.socket, unsent.bytes, unsent.length)
-                                     : 0;
+    ssize_t sent =
+        unsent.length > 0 ? socket_write(talk.socket, unsent.bytes, unsent.length) : 0;
     if (sent < 0 && sent != -EAGAIN) {
         fault_io(&fault, "write", (int)-sent, talk.window.echoed);
         fail("%s", fault.text);
@@ -50,7 +50,8 @@ static void send_typed(void)
     if (sent > 0)
         talk.window.sent += (size_t)sent;
     if (talk.ended && talk.window.sent == talk.window.typed)
-        (void)shutdown(talk.socket, SHUT_WR); /* on a dead socket the next read will tell */
+        /* on a dead socket the next read will tell */
+        (void)shutdown(talk.socket, SHUT_WR);
 }
 
 static void print_echo(void)
@@ -87,7 +88,8 @@ static void wait_and_serve(void)
         FD_SET(STDIN_FILENO, &readers);
     if (window_unsent(&talk.window).length > 0)
         FD_SET(talk.socket, &writers);
-    int ready = select(talk.socket + 1, &readers, &writers, NULL, owed ? &patience : NULL);
+    int ready =
+        select(talk.socket + 1, &readers, &writers, NULL, owed ? &patience : NULL);
     if (ready == -1 && errno != EINTR)
         fail("select: %s", strerror(errno));
     if (ready == 0) {

@@ -37,7 +37,8 @@ void visit_start(struct visit *visit, const struct client_options *options,
         visit->socket = socket_start_connect(server);
     }
     if (visit->socket < 0)
-        end_visit(visit, fault_say(&visit->fault, "connect: %s", strerror(-visit->socket)));
+        end_visit(visit,
+                  fault_say(&visit->fault, "connect: %s", strerror(-visit->socket)));
     else
         begin_round(visit);
 }
@@ -79,8 +80,8 @@ static void take_echo(struct visit *visit, const char *echo, size_t length)
     else if (length == 0)
         end_visit(visit, fault_early_end(&visit->fault, offset,
                                          visit->before + visit->length));
-    else if (!echo_is_right(visit->message + visit->echoed, echo, length < due ? length : due,
-                            offset, &visit->fault))
+    else if (!echo_is_right(visit->message + visit->echoed, echo,
+                            length < due ? length : due, offset, &visit->fault))
         end_visit(visit, false);
     else if (length > due)
         end_visit(visit, fault_extra_byte(&visit->fault, offset + due));
@@ -110,7 +111,8 @@ static void finish_round(struct visit *visit)
         begin_round(visit);
     } else {
         visit->state = VISIT_LEAVING;
-        (void)shutdown(visit->socket, SHUT_WR); /* on a dead socket the next read will tell */
+        /* on a dead socket the next read will tell */
+        (void)shutdown(visit->socket, SHUT_WR);
     }
 }
 

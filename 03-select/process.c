@@ -18,14 +18,15 @@
 
 static const char *program_name = "program";
 
-/* `./server >&-` starts us without a descriptor 1; the next socket would become 1, and the
- * log would be sent to a guest. We fill the gap with one that cannot be used either: read
- * and write fail on it just as they do on a closed one. */
+/* `./server >&-` starts us without a descriptor 1; the next socket would become 1, and
+ * the log would be sent to a guest. We fill the gap with one that cannot be used either:
+ * read and write fail on it just as they do on a closed one. */
 static void keep_standard_descriptors(void)
 {
     for (int fd = 0; fd <= 2; fd++)
         if (fcntl(fd, F_GETFD) == -1 && errno == EBADF)
-            (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY); /* takes the lowest: fd */
+            /* takes the lowest: fd */
+            (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
 static void raise_descriptor_limit(void)
@@ -45,15 +46,17 @@ void process_start(const char *program)
     raise_descriptor_limit();
 }
 
-/* poll() tells whether a write would wait. A second thread could fill the pipe between the
- * answer and the write: hence the lock. (Another process with the same pipe still could.) */
+/* poll() tells whether a write would wait. A second thread could fill the pipe between
+ * the answer and the write: hence the lock. (Another process with the same pipe still
+ * could.) */
 static void write_if_room(int fd, const char *line, size_t length)
 {
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     struct pollfd log = {.fd = fd, .events = POLLOUT};
     int ready;
 
-    (void)pthread_mutex_lock(&one_at_a_time); /* a plain mutex, never locked twice: no error */
+    /* a plain mutex, never locked twice: no error */
+    (void)pthread_mutex_lock(&one_at_a_time);
     do
         ready = poll(&log, 1, 0);
     while (ready == -1 && errno == EINTR);

@@ -1,8 +1,8 @@
 /* 03-select/server.c: one host, all the tables.
  *
- * One thread again, and it sleeps in one place only: pselect() wakes it when somebody stands
- * at the door or a guest can be served. No other call may wait, so every socket is a
- * non-blocking one. What happens at a table is in server_guests.c.
+ * One thread again, and it sleeps in one place only: pselect() wakes it when somebody
+ * stands at the door or a guest can be served. No other call may wait, so every socket is
+ * a non-blocking one. What happens at a table is in server_guests.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,8 +26,8 @@ static int door = -1; /* -1: closed */
 static int shortage;  /* why we do not look at the door; 0: we do */
 static int64_t next_tick, deadline;
 
-/* Takes in all who stand at the door. When descriptors run out they stay there, and we look
- * again at the next tick. */
+/* Takes in all who stand at the door. When descriptors run out they stay there, and we
+ * look again at the next tick. */
 static void accept_guests(void)
 {
     struct address who;
@@ -40,8 +40,9 @@ static void accept_guests(void)
     shortage = fd == -EAGAIN ? 0 : -fd;
 }
 
-/* Sleeps until somebody can be served; the sets say who. They must be filled anew for each
- * sleep, and the kernel goes through all of them: the cost is by the guests, busy or not. */
+/* Sleeps until somebody can be served; the sets say who. They must be filled anew for
+ * each sleep, and the kernel goes through all of them: the cost is by the guests, busy or
+ * not. */
 static int wait_for_guests(fd_set *readers, fd_set *writers)
 {
     struct timespec one_tick = {.tv_nsec = TICK_MS * 1000000L};
@@ -56,8 +57,8 @@ static int wait_for_guests(fd_set *readers, fd_set *writers)
                    ticking ? &one_tick : NULL, signals_let_in());
 }
 
-/* What no descriptor tells: a signal, the end of a shortage, closing time. Whoever stands at
- * the door then is taken in before it is closed. */
+/* What no descriptor tells: a signal, the end of a shortage, closing time. Whoever stands
+ * at the door then is taken in before it is closed. */
 static void tick(int64_t now)
 {
     next_tick = now + TICK_MS;
@@ -81,7 +82,8 @@ static void open_door(const struct server_options *options)
 
     door = socket_listen(options->host, options->port, SOCK_NONBLOCK, &here);
     if (door >= FD_SETSIZE)
-        fail("the door is descriptor %d; select watches those below %d", door, FD_SETSIZE);
+        fail("the door is descriptor %d; select watches those below %d", door,
+             FD_SETSIZE);
     log_line("✅ Server listening on %s", address_name(&here).text);
 }
 
@@ -95,7 +97,8 @@ int main(int argc, char **argv)
     signals_catch();
     open_door(&options);
 
-    while ((door != -1 || guests_count() > 0) && (deadline == 0 || clock_now() < deadline)) {
+    while ((door != -1 || guests_count() > 0) &&
+           (deadline == 0 || clock_now() < deadline)) {
         if (wait_for_guests(&readers, &writers) > 0) {
             guests_serve(&readers, &writers);
             /* After the guests: one who is new on a descriptor must not be taken for the

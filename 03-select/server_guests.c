@@ -73,7 +73,8 @@ static void guest_fail(int fd, const char *call, ssize_t error)
 static void guest_write(int fd)
 {
     struct guest *guest = &guests[fd];
-    ssize_t sent = socket_write(fd, guest->plate + guest->start, guest->end - guest->start);
+    ssize_t sent =
+        socket_write(fd, guest->plate + guest->start, guest->end - guest->start);
     if (sent >= 0)
         guest->start += (size_t)sent;
     else if (sent != -EAGAIN)
@@ -124,15 +125,16 @@ void guests_serve(const fd_set *readers, const fd_set *writers)
     }
 }
 
-/* To close with bytes unread would be a reset, which can destroy an echo that is still under
- * way: so we only end our own side, and read until the guest ends his. */
+/* To close with bytes unread would be a reset, which can destroy an echo that is still
+ * under way: so we only end our own side, and read until the guest ends his. */
 void guests_say_goodbye(void)
 {
     for (int fd = 0; fd <= last; fd++) {
         struct guest *guest = &guests[fd];
         if (guest->here && !guest->leaving && !guest->stirred && has_empty_plate(guest)) {
             guest->leaving = true;
-            (void)shutdown(fd, SHUT_WR); /* fails for one who is gone: the read will tell */
+            /* fails for one who is gone: the read will tell */
+            (void)shutdown(fd, SHUT_WR);
         }
         guest->stirred = false;
     }

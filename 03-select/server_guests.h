@@ -7,8 +7,8 @@
 
 #include "sockets.h"
 
-/* Seats a guest on his descriptor, which is ours from now on. One that select() cannot watch
- * is closed again, with a line on stderr. */
+/* Seats a guest on his descriptor, which is ours from now on. One that select() cannot
+ * watch is closed again, with a line on stderr. */
 void guest_arrive(int fd, const struct address *who);
 
 /* How many guests are here. */

@@ -1,8 +1,9 @@
 /* server_signals.c: Ctrl-C and SIGTERM. See server_signals.h.
  *
- * A signal may come at any moment: also between a look at the flag and the sleep, and then
- * the sleeper would not know. So both signals are blocked, except while pselect() sleeps:
- * it takes off the block and goes to sleep in one step that nothing can come between.
+ * A signal may come at any moment: also between a look at the flag and the sleep, and
+ * then the sleeper would not know. So both signals are blocked, except while pselect()
+ * sleeps: it takes off the block and goes to sleep in one step that nothing can come
+ * between.
  */
 #define _GNU_SOURCE
 #include "server_signals.h"
@@ -13,7 +14,8 @@
 static volatile sig_atomic_t closing;
 static sigset_t outside_mask; /* what was blocked before we came: not our two */
 
-/* A handler may do next to nothing (signal-safety(7)): set a flag, put back the default. */
+/* A handler may do next to nothing (signal-safety(7)): set a flag, put back the
+ * default. */
 static void on_signal(int number)
 {
     (void)number;

@@ -1,7 +1,7 @@
 /* 04-epoll/client_crowd.c: `./client --guests N --rounds R`, all at once with epoll.
  *
- * One thread; the visits are state machines (client_visit.c). Each is registered once, and a
- * bell names the visit that can go on: nobody looks through all of them.
+ * One thread; the visits are state machines (client_visit.c). Each is registered once,
+ * and a bell names the visit that can go on: nobody looks through all of them.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -10,12 +10,14 @@
 
 #include "client_check.h"
 
-/* Sends the message and takes back its echo, in turns: a piece out, the same piece back in.
- * `offset` is the number of bytes that went before. Returns false with the fault told. */
+/* Sends the message and takes back its echo, in turns: a piece out, the same piece back
+ * in. `offset` is the number of bytes that went before. Returns false with the fault
+ * told. */
 bool exchange(int socket, const void *message, size_t length, size_t offset,
               struct fault *fault);
 
-/* Says goodbye, and waits for the server's: nothing more may come after `offset` bytes. */
+/* Says goodbye, and waits for the server's: nothing more may come after `offset`
+ * bytes. */
 bool exchange_goodbye(int socket, size_t offset, struct fault *fault);
 
 #endif

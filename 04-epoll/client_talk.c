@@ -1,7 +1,7 @@
 /* 04-epoll/client_talk.c: a conversation, `./client -`, with epoll.
  *
- * As with select, one thread listens to keyboard and socket at once. But epoll keeps what it
- * watches between two sleeps, so we tell it only what changes.
+ * As with select, one thread listens to keyboard and socket at once. But epoll keeps what
+ * it watches between two sleeps, so we tell it only what changes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,12 +26,14 @@ static struct talk {
     struct window window;
 } talk = {.bells = -1, .socket = -1};
 
-/* Who is not wanted at all is taken off: a bare registration would still report a hang-up,
- * again and again. Returns false for what epoll cannot watch: a file. */
+/* Who is not wanted at all is taken off: a bare registration would still report a
+ * hang-up, again and again. Returns false for what epoll cannot watch: a file. */
 static bool watch(int fd, uint32_t *watched, uint32_t wanted)
 {
     struct epoll_event bell = {.events = wanted, .data.fd = fd};
-    int change = *watched == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    int change = *watched == 0 ? EPOLL_CTL_ADD
+                 : wanted == 0 ? EPOLL_CTL_DEL
+                               : EPOLL_CTL_MOD;
 
     if (*watched == wanted)
         return true;
@@ -44,8 +46,8 @@ static bool watch(int fd, uint32_t *watched, uint32_t wanted)
     return true;
 }
 
-/* The keyboard's descriptor stays a blocking one: it belongs to the shell too, which would
- * find it changed. epoll has told that this read will not wait. */
+/* The keyboard's descriptor stays a blocking one: it belongs to the shell too, which
+ * would find it changed. epoll has told that this read will not wait. */
 static void read_keyboard(void)
 {
     struct piece room = window_room(&talk.window);
@@ -62,8 +64,8 @@ static void send_typed(void)
 {
     struct piece unsent = window_unsent(&talk.window);
     struct fault fault;
-    ssize_t sent = unsent.length > 0 ? socket_write(talk.socket, unsent.bytes, unsent.length)
-                                     : 0;
+    ssize_t sent =
+        unsent.length > 0 ? socket_write(talk.socket, unsent.bytes, unsent.length) : 0;
     if (sent < 0 && sent != -EAGAIN) {
         fault_io(&fault, "write", (int)-sent, talk.window.echoed);
         fail("%s", fault.text);
@@ -71,7 +73,8 @@ static void send_typed(void)
     if (sent > 0)
         talk.window.sent += (size_t)sent;
     if (talk.ended && talk.window.sent == talk.window.typed)
-        (void)shutdown(talk.socket, SHUT_WR); /* on a dead socket the next read will tell */
+        /* on a dead socket the next read will tell */
+        (void)shutdown(talk.socket, SHUT_WR);
 }
 
 static void print_echo(void)
@@ -93,7 +96,8 @@ static void print_echo(void)
 }
 
 /* Sleeps until one of the two has something for us. We wait for a keyboard as long as it
- * takes, for a server who owes us something PATIENCE seconds. Returns the number of bells. */
+ * takes, for a server who owes us something PATIENCE seconds. Returns the number of
+ * bells. */
 static int wait_for_bells(struct epoll_event *events, int size)
 {
     bool owed = window_owes(&talk.window) || talk.ended;

@@ -1,5 +1,5 @@
-/* clock.h: the time, as far as a server needs it. The same file stands in every chapter that
- * looks at the clock.
+/* clock.h: the time, as far as a server needs it. The same file stands in every chapter
+ * that looks at the clock.
  */
 #ifndef CLOCK_H
 #define CLOCK_H

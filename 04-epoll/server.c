@@ -1,8 +1,8 @@
 /* 04-epoll/server.c: one host, and a bell on every table.
  *
- * select() is told all tables anew for each sleep, and goes through them all. epoll is told
- * once whom to watch, and names only those whose bell has rung: the cost is by the guests
- * who are busy. What happens at a table is in server_guests.c.
+ * select() is told all tables anew for each sleep, and goes through them all. epoll is
+ * told once whom to watch, and names only those whose bell has rung: the cost is by the
+ * guests who are busy. What happens at a table is in server_guests.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,13 +23,14 @@
 #define GOODBYE_MS 5000 /* after Ctrl-C, guests who have not left by then are cut */
 #define BATCH 256       /* bells we listen to at a time */
 
-static int bells = -1, signals = -1; /* epoll; the descriptor of Ctrl-C, -1: it has come */
+/* epoll; the descriptor of Ctrl-C, -1: it has come */
+static int bells = -1, signals = -1;
 static int door = -1;                /* -1: closed */
 static int shortage;                 /* why we do not look at the door; 0: we do */
 static int64_t next_tick, deadline;
 
-/* Takes in all who stand at the door. When descriptors run out they stay there, and we look
- * again at the next tick: the bell at the door rings for newcomers only. */
+/* Takes in all who stand at the door. When descriptors run out they stay there, and we
+ * look again at the next tick: the bell at the door rings for newcomers only. */
 static void accept_guests(void)
 {
     struct address who;
@@ -48,9 +49,9 @@ static bool ticking(void)
     return shortage != 0 || signals == -1;
 }
 
-/* Sleeps until bells ring, unless guests are waiting for their next turn already; then only
- * listens. Notes all bells before anybody is served: who leaves in this round cannot be
- * mistaken for who comes in the next. */
+/* Sleeps until bells ring, unless guests are waiting for their next turn already; then
+ * only listens. Notes all bells before anybody is served: who leaves in this round cannot
+ * be mistaken for who comes in the next. */
 static void wait_for_bells(bool busy)
 {
     struct epoll_event events[BATCH];
@@ -69,8 +70,8 @@ static void wait_for_bells(bool busy)
         accept_guests();
 }
 
-/* What no bell tells: the end of a shortage, closing time. Whoever stands at the door then
- * is taken in before it is closed. */
+/* What no bell tells: the end of a shortage, closing time. Whoever stands at the door
+ * then is taken in before it is closed. */
 static void tick(int64_t now)
 {
     next_tick = now + TICK_MS;
@@ -117,7 +118,8 @@ int main(int argc, char **argv)
     guests_quiet = options.quiet;
     open_door(&options);
 
-    while ((door != -1 || guests_count() > 0) && (deadline == 0 || clock_now() < deadline)) {
+    while ((door != -1 || guests_count() > 0) &&
+           (deadline == 0 || clock_now() < deadline)) {
         wait_for_bells(busy);
         busy = guests_serve();
         if (ticking() && clock_now() >= next_tick)

@@ -28,7 +28,8 @@ struct guest {
     enum state state;
     bool readable, writable; /* the bell has rung for it, and it is not used up */
     bool ended;              /* his goodbye is on its way: a short read is not the last */
-    bool stirred;            /* has sent something since we last thought of saying goodbye */
+    /* has sent something since we last thought of saying goodbye */
+    bool stirred;
     bool queued;
     struct address who;
     size_t start, end;
@@ -38,7 +39,8 @@ struct guest {
 
 static struct guest **guests; /* by descriptor; NULL: nobody */
 static int rows, count;       /* how long that table is; how many are here */
-static struct guest *queue, **queue_end = &queue; /* who can be served, first come first */
+/* who can be served, first come first */
+static struct guest *queue, **queue_end = &queue;
 
 bool guests_quiet;
 
@@ -95,20 +97,22 @@ void guest_arrive(int bells, int fd, const struct address *who)
 {
     int error = seat(bells, fd, who);
     if (error < 0) {
-        log_error("Failed to serve %s; err = %s", address_name(who).text, strerror(-error));
+        log_error("Failed to serve %s; err = %s", address_name(who).text,
+                  strerror(-error));
         (void)close(fd);
     } else if (!guests_quiet) {
         log_line("New connection from: %s", address_name(who).text);
     }
 }
 
-/* Only ever called in the guest's own turn, when he is not in the queue; and the events of a
- * batch have all been noted before the first turn. So nobody remembers him. */
+/* Only ever called in the guest's own turn, when he is not in the queue; and the events
+ * of a batch have all been noted before the first turn. So nobody remembers him. */
 static void guest_leave(struct guest *guest)
 {
     guests[guest->fd] = NULL;
     count--;
-    (void)close(guest->fd); /* epoll forgets a descriptor that is closed: CLOEXEC, no dup */
+    /* epoll forgets a descriptor that is closed: CLOEXEC, no dup */
+    (void)close(guest->fd);
     plate_return(guest->plate);
     if (!guests_quiet)
         log_line("Connection closed by %s", address_name(&guest->who).text);
@@ -145,8 +149,8 @@ static bool guest_write(struct guest *guest)
 }
 
 /* READING, DRAINING: takes an order onto a borrowed plate. A read that brought less than
- * asked for has emptied the kernel's buffer; to read once more only to be told EAGAIN would
- * be a call for nothing. But after a goodbye there is one more to come: 0. */
+ * asked for has emptied the kernel's buffer; to read once more only to be told EAGAIN
+ * would be a call for nothing. But after a goodbye there is one more to come: 0. */
 static bool guest_read(struct guest *guest)
 {
     unsigned char *plate = plate_take();
@@ -214,8 +218,8 @@ bool guests_serve(void)
     return queue != NULL;
 }
 
-/* To close with bytes unread would be a reset, which can destroy an echo that is still under
- * way: so we only end our own side, and read until the guest ends his. */
+/* To close with bytes unread would be a reset, which can destroy an echo that is still
+ * under way: so we only end our own side, and read until the guest ends his. */
 void guests_say_goodbye(void)
 {
     for (int fd = 0; fd < rows; fd++) {
@@ -224,7 +228,8 @@ void guests_say_goodbye(void)
             continue;
         if (guest->state == READING && !guest->stirred && !guest->queued) {
             guest->state = DRAINING;
-            (void)shutdown(fd, SHUT_WR); /* fails for one who is gone: the read will tell */
+            /* fails for one who is gone: the read will tell */
+            (void)shutdown(fd, SHUT_WR);
         }
         guest->stirred = false;
     }

@@ -7,9 +7,9 @@
 
 #include "sockets.h"
 
-/* Seats a guest on his descriptor, which is ours from now on, and puts a bell on his table:
- * `bells` is the epoll descriptor. Who cannot be seated is turned away: his descriptor is
- * closed again, with a line on stderr. */
+/* Seats a guest on his descriptor, which is ours from now on, and puts a bell on his
+ * table: `bells` is the epoll descriptor. Who cannot be seated is turned away: his
+ * descriptor is closed again, with a line on stderr. */
 void guest_arrive(int bells, int fd, const struct address *who);
 
 /* How many guests are here. */
@@ -18,8 +18,8 @@ int guests_count(void);
 /* His bell has rung: notes what epoll said about descriptor fd. Serves nobody yet. */
 void guest_ring(int fd, uint32_t events);
 
-/* A turn for each guest who can be served. Returns whether some are waiting for another one
- * already: then nobody may sleep. */
+/* A turn for each guest who can be served. Returns whether some are waiting for another
+ * one already: then nobody may sleep. */
 bool guests_serve(void);
 
 /* Says goodbye to all who have sent nothing since the last call, and have had everything.

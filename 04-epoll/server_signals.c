@@ -1,7 +1,7 @@
 /* server_signals.c: Ctrl-C and SIGTERM. See server_signals.h.
  *
- * Chapter 03 let the signals in while it slept. With signalfd(2) they are not let in at all:
- * they stay blocked, and queue up at a descriptor that epoll watches like any other.
+ * Chapter 03 let the signals in while it slept. With signalfd(2) they are not let in at
+ * all: they stay blocked, and queue up at a descriptor that epoll watches like any other.
  */
 #define _GNU_SOURCE
 #include "server_signals.h"

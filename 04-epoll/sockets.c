@@ -58,9 +58,9 @@ int socket_resolve(const char *host, long port, struct address list[MAX_ADDRESSE
     return count;
 }
 
-/* Without it the last short piece of an echo waits for the guest's acknowledgement, and the
- * guest's kernel waits 40 ms before it acknowledges (Nagle's algorithm meets delayed ACK).
- * If it cannot be set, the guest is served all the same, a little later. */
+/* Without it the last short piece of an echo waits for the guest's acknowledgement, and
+ * the guest's kernel waits 40 ms before it acknowledges (Nagle's algorithm meets delayed
+ * ACK). If it cannot be set, the guest is served all the same, a little later. */
 static void send_at_once(int socket)
 {
     int yes = 1;
@@ -177,14 +177,16 @@ int socket_start_connect(const struct address *server)
     if (guest == -1)
         return -errno;
     send_at_once(guest);
-    if (connect(guest, &server->any, address_size(server)) == -1 && errno != EINPROGRESS &&
+    if (connect(guest, &server->any, address_size(server)) == -1 &&
+        errno != EINPROGRESS &&
         errno != EINTR) /* interrupted or not, the kernel goes on connecting */
         return close_with(guest, errno);
     return guest;
 }
 
-/* A port that the kernel hands out to clients can be our own: with nobody listening there,
- * the socket then connects to itself, and would echo whatever we say to ourselves. */
+/* A port that the kernel hands out to clients can be our own: with nobody listening
+ * there, the socket then connects to itself, and would echo whatever we say to
+ * ourselves. */
 static bool connected_to_itself(int socket)
 {
     struct address here = {0}, there = {0};

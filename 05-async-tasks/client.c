@@ -1,6 +1,6 @@
-/* 05-async-tasks/client.c: a guest. One message here, as the Tokio tutorial's client says it:
- * connect, write all, read, await after await. client_talk.c and client_crowd.c hold the
- * other two ways to visit.
+/* 05-async-tasks/client.c: a guest. One message here, as the Tokio tutorial's client says
+ * it: connect, write all, read, await after await. client_talk.c and client_crowd.c hold
+ * the other two ways to visit.
  */
 #include "client.h"
 
@@ -13,7 +13,7 @@
 
 #define INTERRUPTED 130 /* the exit status of a shell command that Ctrl-C has ended */
 
-/* ---- async fn visit_once ---------------------------------------------------------------- */
+/* ---- async fn visit_once ----------------------------------------------------------- */
 
 static struct poll visit_once_poll(struct future *future, struct waker *waker)
 {
@@ -49,10 +49,10 @@ static void visit_once_drop(struct future *future)
 struct visit_once visit_once(const struct client_options *options)
 {
     static const struct future_kind kind = {visit_once_poll, visit_once_drop};
-    return (struct visit_once){.future.kind = &kind, .options = options, .stream.fd = -1};
+    return (struct visit_once){.future = {&kind}, .options = options};
 }
 
-/* ---- async fn client: one of the three, or Ctrl-C --------------------------------------- */
+/* ---- async fn client: one of the three, or Ctrl-C ---------------------------------- */
 
 struct client {
     struct future future;
@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 
     process_start("client");
     struct client_options options = client_options(argc, argv);
-    struct client client = {.future.kind = &kind, .options = &options};
+    struct client client = {.future = {&kind}, .options = &options};
     long status = block_on(client);
     if (status < 0)
         fail("runtime: %s", strerror((int)-status));

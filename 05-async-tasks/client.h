@@ -1,5 +1,5 @@
-/* client.h: the three ways to visit, as async functions. Each ends with the exit status, or
- * ends the process. `options` must live as long as the future. */
+/* client.h: the three ways to visit, as async functions. Each ends with the exit status,
+ * or ends the process. `options` must live as long as the future. */
 #ifndef CLIENT_H
 #define CLIENT_H
 

@@ -38,18 +38,20 @@ bool fault_io(struct fault *fault, const char *call, int error, size_t offset)
     if (error == EAGAIN)
         return fault_say(fault, "no progress for %d seconds after %zu bytes of echo",
                          PATIENCE, offset);
-    return fault_say(fault, "%s after %zu bytes of echo: %s", call, offset, strerror(error));
+    return fault_say(fault, "%s after %zu bytes of echo: %s", call, offset,
+                     strerror(error));
 }
 
 bool fault_early_end(struct fault *fault, size_t offset, size_t length)
 {
-    return fault_say(fault, "the server closed the connection after %zu of %zu bytes", offset,
-                     length);
+    return fault_say(fault, "the server closed the connection after %zu of %zu bytes",
+                     offset, length);
 }
 
 bool fault_extra_byte(struct fault *fault, size_t offset)
 {
-    return fault_say(fault, "more came back than was sent: extra byte at offset %zu", offset);
+    return fault_say(fault, "more came back than was sent: extra byte at offset %zu",
+                     offset);
 }
 
 void print(const char *format, ...)
@@ -71,7 +73,9 @@ void print_bytes(const void *bytes, size_t length)
 char *crowd_message(const struct client_options *options, long guest, long round)
 {
     char *message;
-    if (asprintf(&message, "guest %ld, round %ld: %s", guest, round, options->message) == -1)
+    int length = asprintf(&message, "guest %ld, round %ld: %s", guest, round,
+                          options->message);
+    if (length == -1)
         fail("no memory for a message");
     return message;
 }
@@ -82,7 +86,8 @@ void report_start(struct report *report, long guests)
     (void)clock_gettime(CLOCK_MONOTONIC, &report->start); /* this clock always exists */
 }
 
-void report_guest(struct report *report, long guest, long echoes, const struct fault *fault)
+void report_guest(struct report *report, long guest, long echoes,
+                  const struct fault *fault)
 {
     report->echoes += echoes;
     if (fault == NULL)

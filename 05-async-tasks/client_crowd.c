@@ -17,7 +17,7 @@ struct guest {
     struct fault fault;
 };
 
-/* ---- async fn evening: one guest -------------------------------------------------------- */
+/* ---- async fn evening: one guest --------------------------------------------------- */
 
 struct evening {
     struct future future;
@@ -49,7 +49,8 @@ static struct poll evening_poll(struct future *future, struct waker *waker)
     ASYNC_BEGIN(evening);
     AWAIT(error, self->connect,
           connect_any(self->place, &self->stream, &self->guest->fault));
-    for (self->round = 1; error == 0 && self->round <= self->options->rounds; self->round++) {
+    for (self->round = 1; error == 0 && self->round <= self->options->rounds;
+         self->round++) {
         begin_round(self);
         AWAIT(error, self->exchange,
               exchange(&self->stream, self->message, self->offset, &self->guest->fault));
@@ -74,13 +75,13 @@ static void evening_drop(struct future *future)
 static struct join spawn_evening(struct visit_crowd *crowd, long number)
 {
     static const struct future_kind kind = {evening_poll, evening_drop};
-    struct evening evening = {.future.kind = &kind, .options = crowd->options,
+    struct evening evening = {.future = {&kind}, .options = crowd->options,
                               .place = &crowd->place, .guest = &crowd->guests[number - 1],
-                              .number = number, .stream.fd = -1};
+                              .number = number};
     return spawn(evening);
 }
 
-/* ---- async fn visit_crowd: spawn all, join all ------------------------------------------ */
+/* ---- async fn visit_crowd: spawn all, join all ------------------------------------- */
 
 static struct poll visit_crowd_poll(struct future *future, struct waker *waker)
 {
@@ -119,7 +120,7 @@ static void visit_crowd_drop(struct future *future)
 struct visit_crowd visit_crowd(const struct client_options *options)
 {
     static const struct future_kind kind = {visit_crowd_poll, visit_crowd_drop};
-    struct visit_crowd crowd = {.future.kind = &kind, .options = options};
+    struct visit_crowd crowd = {.future = {&kind}, .options = options};
 
     crowd.guests = calloc((size_t)options->guests, sizeof *crowd.guests);
     if (crowd.guests == NULL)

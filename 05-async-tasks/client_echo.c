@@ -13,7 +13,7 @@ void find_server(const struct client_options *options, struct server_place *plac
     place->count = socket_resolve(options->host, options->port, place->list);
 }
 
-/* ---- connect_any ------------------------------------------------------------------------ */
+/* ---- connect_any ------------------------------------------------------------------- */
 
 static struct poll connect_any_poll(struct future *future, struct waker *waker)
 {
@@ -38,16 +38,16 @@ static void connect_any_drop(struct future *future)
     frame_drop(&((struct connect_any *)future)->frame);
 }
 
-struct connect_any connect_any(const struct server_place *place, struct tcp_stream *stream,
-                               struct fault *fault)
+struct connect_any connect_any(const struct server_place *place,
+                               struct tcp_stream *stream, struct fault *fault)
 {
     static const struct future_kind kind = {connect_any_poll, connect_any_drop};
-    stream->fd = -1;
-    return (struct connect_any){.future.kind = &kind, .place = place, .stream = stream,
+    stream->bell = NULL;
+    return (struct connect_any){.future = {&kind}, .place = place, .stream = stream,
                                 .fault = fault};
 }
 
-/* ---- exchange --------------------------------------------------------------------------- */
+/* ---- exchange ---------------------------------------------------------------------- */
 
 /* -ETIMEDOUT is what a limit says; told as the end of our patience. */
 static bool tell(struct fault *fault, const char *call, long error, size_t offset)
@@ -70,9 +70,9 @@ static bool take_echo(struct exchange *self, long length)
     return true;
 }
 
-/* Who sends a long message before he reads anything can wait for ever: the server waits for
- * us to read its echo, we wait for it to read our message. A piece always fits into the
- * buffers on the way, so that our turn to read always comes. */
+/* Who sends a long message before he reads anything can wait for ever: the server waits
+ * for us to read its echo, we wait for it to read our message. A piece always fits into
+ * the buffers on the way, so that our turn to read always comes. */
 static struct poll exchange_poll(struct future *future, struct waker *waker)
 {
     size_t size;
@@ -107,11 +107,11 @@ struct exchange exchange(struct tcp_stream *stream, const char *message, size_t 
                          struct fault *fault)
 {
     static const struct future_kind kind = {exchange_poll, exchange_drop};
-    return (struct exchange){.future.kind = &kind, .stream = stream, .message = message,
+    return (struct exchange){.future = {&kind}, .stream = stream, .message = message,
                              .length = strlen(message), .offset = offset, .fault = fault};
 }
 
-/* ---- farewell --------------------------------------------------------------------------- */
+/* ---- farewell ---------------------------------------------------------------------- */
 
 static struct poll farewell_poll(struct future *future, struct waker *waker)
 {
@@ -136,6 +136,6 @@ static void farewell_drop(struct future *future)
 struct farewell farewell(struct tcp_stream *stream, size_t offset, struct fault *fault)
 {
     static const struct future_kind kind = {farewell_poll, farewell_drop};
-    return (struct farewell){.future.kind = &kind, .stream = stream, .offset = offset,
+    return (struct farewell){.future = {&kind}, .stream = stream, .offset = offset,
                              .fault = fault};
 }

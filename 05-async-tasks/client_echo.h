@@ -25,13 +25,14 @@ struct connect_any {
     struct tcp_connect connect;
     struct timeout patience;
 };
-struct connect_any connect_any(const struct server_place *place, struct tcp_stream *stream,
-                               struct fault *fault);
+struct connect_any connect_any(const struct server_place *place,
+                               struct tcp_stream *stream, struct fault *fault);
 
 #define PIECE 4096
 
-/* async fn: sends the message and takes back its echo, in turns: a piece out, the same piece
- * back in. `offset` is the number of bytes that went before. 0, or -1 with the fault told. */
+/* async fn: sends the message and takes back its echo, in turns: a piece out, the same
+ * piece back in. `offset` is the number of bytes that went before. 0, or -1 with the
+ * fault told. */
 struct exchange {
     struct future future;
     struct frame frame;

@@ -1,8 +1,8 @@
 /* 05-async-tasks/client_talk.c: a conversation, `./client -`, with two tasks.
  *
  * As with the two threads of chapter 02, one waits for the keyboard and sends, the other
- * waits for the server and prints. But they take turns on one thread, and change over at an
- * await only: what both look at needs no lock.
+ * waits for the server and prints. But they take turns on one thread, and change over at
+ * an await only: what both look at needs no lock.
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,58 +26,59 @@ static struct talk {
     bool ended;             /* we have said goodbye */
     struct fault fault;
     unsigned char echo[ECHO_SIZE];
-} talk = {.stream.fd = -1};
+} talk;
 
-/* ---- a leaf of our own: ready when stdin can be read ------------------------------------
+/* ---- a leaf of our own: ready when stdin can be read ----------------------------------
  *
- * The keyboard's descriptor stays a blocking one: it belongs to the shell too, which would
- * find it changed. So we ask poll(2) before each read; a bell only tells when to ask. */
+ * The keyboard's descriptor stays a blocking one: it belongs to the shell too, which
+ * would find it changed. So we ask poll(2) before each read; a bell only tells when to
+ * ask. */
 
 struct keyboard_ready {
     struct future future;
-    bool waiting;
+    struct bell *bell; /* NULL: a file, which has none; and poll(2) always says yes */
 };
 
-/* Registered once. A file cannot be, and need not: poll(2) says yes whenever it is asked. */
-static bool has_bell(void)
+/* Hung once, and never taken off. */
+static struct bell *keyboard_bell(void)
 {
+    static struct bell *bell;
     static bool tried;
-    static int error;
-    if (!tried)
-        error = reactor_add(STDIN_FILENO, 0);
-    tried = true;
+    int error = tried ? 0 : reactor_add(STDIN_FILENO, 0, &bell);
     if (error < 0 && error != -EPERM)
         fail("stdin: %s", strerror(-error));
-    return error == 0;
+    tried = true;
+    return bell;
 }
 
 static struct poll keyboard_poll(struct future *future, struct waker *waker)
 {
-    struct keyboard_ready *self = (struct keyboard_ready *)future;
+    struct bell *bell = ((struct keyboard_ready *)future)->bell;
     struct pollfd keyboard = {.fd = STDIN_FILENO, .events = POLLIN};
 
     if (!task_may_go_on(waker))
         return PENDING;
-    if (!has_bell() || poll(&keyboard, 1, 0) == 1)
+    if (bell == NULL || poll(&keyboard, 1, 0) == 1)
         return READY(0);
-    reactor_used(STDIN_FILENO, READING, -EAGAIN, 0);
-    self->waiting = !reactor_ready(STDIN_FILENO, READING, waker);
+    bell_used(bell, READING, -EAGAIN, 0);
+    (void)bell_ready(bell, READING, waker); /* no: just used up */
     return PENDING;
 }
 
 static void keyboard_drop(struct future *future)
 {
-    if (((struct keyboard_ready *)future)->waiting)
-        reactor_forget(STDIN_FILENO, READING);
+    struct bell *bell = ((struct keyboard_ready *)future)->bell;
+    if (bell != NULL)
+        bell_forget(bell, READING);
 }
 
 static struct keyboard_ready keyboard_ready(void)
 {
     static const struct future_kind kind = {keyboard_poll, keyboard_drop};
-    return (struct keyboard_ready){.future.kind = &kind};
+    return (struct keyboard_ready){{&kind}, keyboard_bell()};
 }
 
-/* ---- async fn keyboard_to_server: the second task --------------------------------------- */
+/* ---- async fn keyboard_to_server: the second task ---------------------------------- */
 
 struct keyboard_to_server {
     struct future future;
@@ -114,7 +115,8 @@ static struct poll keyboard_to_server_poll(struct future *future, struct waker *
             AWAIT(error, self->room, notified(&talk.has_room));
         AWAIT(error, self->ready, keyboard_ready());
         typed = read_keyboard();
-        AWAIT(error, self->write_all, tcp_write_all(&talk.stream, typed.bytes, typed.length));
+        AWAIT(error, self->write_all,
+              tcp_write_all(&talk.stream, typed.bytes, typed.length));
         if (error < 0)
             ASYNC_RETURN(error); /* the reader hears of it too, and tells it better */
     }
@@ -129,15 +131,16 @@ static void keyboard_to_server_drop(struct future *future)
 
 static struct join spawn_keyboard(void)
 {
-    static const struct future_kind kind = {keyboard_to_server_poll, keyboard_to_server_drop};
-    struct keyboard_to_server keyboard = {.future.kind = &kind};
+    static const struct future_kind kind = {keyboard_to_server_poll,
+                                            keyboard_to_server_drop};
+    struct keyboard_to_server keyboard = {.future = {&kind}};
     return spawn(keyboard);
 }
 
-/* ---- async fn visit_talk: the first task ------------------------------------------------ */
+/* ---- async fn visit_talk: the first task ------------------------------------------- */
 
-/* A read's answer. Returns whether the conversation goes on; what is wrong ends the process.
- * A silence of PATIENCE seconds is no fault when the server owed us nothing. */
+/* A read's answer. Returns whether the conversation goes on; what is wrong ends the
+ * process. A silence of PATIENCE seconds is no fault when the server owed us nothing. */
 static bool print_echo(long length, bool owed)
 {
     struct fault *fault = &talk.fault;
@@ -191,5 +194,5 @@ struct visit_talk visit_talk(const struct client_options *options)
 {
     static const struct future_kind kind = {visit_talk_poll, visit_talk_drop};
     find_server(options, &talk.place);
-    return (struct visit_talk){.future.kind = &kind};
+    return (struct visit_talk){.future = {&kind}};
 }

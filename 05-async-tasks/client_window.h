@@ -1,9 +1,9 @@
 /* client_window.h: what has been typed and has not come back yet.
  *
- * A ring of bytes with three counts that only grow: echoed <= sent <= typed. Between echoed
- * and typed the ring keeps the bytes, so that each can be compared with its echo; when it
- * is full we stop listening to the keyboard. That bounds our memory, whatever the length of
- * the conversation. The same file stands in every chapter that has a window.
+ * A ring of bytes with three counts that only grow: echoed <= sent <= typed. Between
+ * echoed and typed the ring keeps the bytes, so that each can be compared with its echo;
+ * when it is full we stop listening to the keyboard. That bounds our memory, whatever the
+ * length of the conversation. The same file stands in every chapter that has a window.
  */
 #ifndef CLIENT_WINDOW_H
 #define CLIENT_WINDOW_H

@@ -16,12 +16,13 @@
 #include "reactor.h"
 #include "task.h"
 
-static int bell = -1; /* set once, before any handler or thread looks at it */
+static int bell_fd = -1; /* set once, before any handler or thread looks at it */
 
 /* Closing time concerns everybody: rather than keep a list of those who wait, each thread
  * wakes all its tasks. To be woken for nothing does no harm, and it happens once. */
 static _Thread_local struct {
     struct waker waker;
+    struct bell *bell;
     bool rung;
 } listener;
 
@@ -31,14 +32,14 @@ static void on_signal(int number)
     (void)number;
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
-    (void)eventfd_write(bell, 1); /* cannot fail below 2^64 rings */
+    (void)eventfd_write(bell_fd, 1); /* cannot fail below 2^64 rings */
     errno = saved;
 }
 
 static void hang_bell(void)
 {
-    bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (bell == -1)
+    bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (bell_fd == -1)
         return;
     (void)signal(SIGINT, on_signal); /* fails for unknown signals only */
     (void)signal(SIGTERM, on_signal);
@@ -56,19 +57,20 @@ int ctrl_c_listen(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     (void)pthread_once(&once, hang_bell);
-    int error = bell == -1 ? -EMFILE : reactor_add(bell, 0);
+    int error = bell_fd == -1 ? -EMFILE : reactor_add(bell_fd, 0, &listener.bell);
     if (error < 0)
         return error;
     listener.rung = false;
     listener.waker.wake = hear;
-    (void)reactor_ready(bell, READING, &listener.waker); /* no: it has just been hung */
+    /* no: it has just been hung */
+    (void)bell_ready(listener.bell, READING, &listener.waker);
     return 0;
 }
 
 void ctrl_c_leave(void)
 {
-    reactor_forget(bell, READING);
-    reactor_remove(bell);
+    bell_forget(listener.bell, READING);
+    reactor_remove(listener.bell);
 }
 
 static struct poll ctrl_c_poll(struct future *future, struct waker *waker)
@@ -81,5 +83,23 @@ static struct poll ctrl_c_poll(struct future *future, struct waker *waker)
 struct ctrl_c ctrl_c(void)
 {
     static const struct future_kind kind = {ctrl_c_poll, NULL};
-    return (struct ctrl_c){.future.kind = &kind};
+    return (struct ctrl_c){.future = {&kind}};
+}
+
+static struct poll until_poll(struct future *future, struct waker *waker)
+{
+    if (listener.rung)
+        return READY(-ECANCELED);
+    return future_poll(((struct until_ctrl_c *)future)->work, waker);
+}
+
+static void until_drop(struct future *future)
+{
+    future_drop(((struct until_ctrl_c *)future)->work);
+}
+
+struct until_ctrl_c until_ctrl_c(struct future *work)
+{
+    static const struct future_kind kind = {until_poll, until_drop};
+    return (struct until_ctrl_c){.future = {&kind}, .work = work};
 }

@@ -25,5 +25,5 @@ static void race_drop(struct future *future)
 struct race race(struct future *first, struct future *second)
 {
     static const struct future_kind kind = {race_poll, race_drop};
-    return (struct race){.future.kind = &kind, .runners = {first, second}};
+    return (struct race){.future = {&kind}, .runners = {first, second}};
 }

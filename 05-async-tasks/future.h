@@ -14,12 +14,12 @@
  * Who may hold what, and how long:
  *
  *   1. A future may be copied until its first poll; never after. (Rust: Pin.)
- *   2. Whoever makes a future drops it, once: when it is ready or no longer wanted. Dropping
- *      a future drops those it waits for; a leaf takes its waker off whatever list it is on.
+ *   2. Whoever makes a future drops it, once: when it is ready or no longer wanted. To drop
+ *      a future drops those it waits for; a leaf takes its waker off the list it is on.
  *   3. A waker belongs to its task and lives as long as the task's future. Because of 2 no
- *      list holds it longer; so nothing here is counted, and nothing is freed too early.
- *   4. A future is polled only by its task's turn, and not again after it was ready.
- *   5. All of it lives on one thread. Another core has another runtime, and shares nothing.
+ *      list holds it longer; so nothing is counted here, and nothing is freed too early.
+ *   4. A future is polled in its task's turn only, and not again after it was ready.
+ *   5. All of it lives on one thread. Another core has another runtime, sharing nothing.
  */
 #ifndef FUTURE_H
 #define FUTURE_H
@@ -28,14 +28,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whom to call when it is worth polling again: the pager. Calls may come at any time, twice,
- * or for nothing. (Rust: Waker. Its vtable and its clone() are not needed: rule 3.) */
+/* Whom to call when it is worth polling again: the pager. Calls may come at any time,
+ * twice, or for nothing. (Rust: Waker. Its vtable and its clone() are not needed: rule
+ * 3.) */
 struct waker {
     void (*wake)(struct waker *waker);
 };
 
-/* The answer to a poll. Every future here ends with one number, as a system call does: what
- * was asked for, or -errno. (Rust: Poll<T>; T is always long.) */
+/* The answer to a poll. Every future here ends with one number, as a system call does:
+ * what was asked for, or -errno. (Rust: Poll<T>; T is always long.) */
 struct poll {
     bool ready;
     long value;
@@ -54,8 +55,8 @@ struct future_kind {
     void (*drop)(struct future *future);
 };
 
-/* A concrete future is a struct that has this as its first member, named `future`; after it
- * comes all that must outlive a PENDING. (Rust: dyn Future.) */
+/* A concrete future is a struct that has this as its first member, named `future`; after
+ * it comes all that must outlive a PENDING. (Rust: dyn Future.) */
 struct future {
     const struct future_kind *kind;
 };
@@ -73,59 +74,62 @@ static inline void future_drop(struct future *future)
 
 /* ---- async functions ------------------------------------------------------------------
  *
- * An async function is a poll function that can be left in the middle and entered again at
- * the same place. The place is a number in its frame, and a switch jumps there:
+ * An async function is a poll function that can be left in the middle and entered again
+ * at the same place. The place is a number in its frame, and a switch jumps there:
  *
  *     static struct poll serve_poll(struct future *future, struct waker *waker)
  *     {
- *         ASYNC_BEGIN(serve);                            struct serve *self = ...
- *         long length;                                   switch (self->frame.state) { case 0:
- *         AWAIT(length, self->read, tcp_read(...));      make it; note the place; case 42:
- *         ...                                            poll it; PENDING: return
- *         ASYNC_END(0);                                  } return READY(0);
+ *         long length;
+ *         ASYNC_BEGIN(serve);                       struct serve *self = ...
+ *                                                   switch (self->frame.state) { case 0:
+ *         AWAIT(length, self->read, tcp_read(...)); make it; note the place; case 42:
+ *         ...                                       poll it; PENDING: return
+ *         ASYNC_END(0);                             } return READY(0);
  *     }
  *
- * `make explain` prints the whole of it. What must be known:
+ * What must be known:
  *   - a local variable does not survive an AWAIT: whatever does is a member of *self;
  *   - no AWAIT inside a switch of your own, and no two on one line.
  * The struct begins with `struct future future; struct frame frame;`.
  */
 struct frame {
-    int state;               /* where to go on: 0 is the start, else a line, or FRAME_OVER */
+    /* where to go on: 0 is the start, else a line, or FRAME_OVER */
+    int state;
     struct future *awaiting; /* the future that we wait for there, or NULL */
 };
 #define FRAME_OVER (-1)
 
-#define ASYNC_BEGIN(type)                                                                 \
-    struct type *self = (struct type *)future;                                            \
-    switch (self->frame.state) {                                                          \
-    default:                                                                              \
-        assert(false && "polled after its end");                                          \
-        __attribute__((fallthrough));                                                     \
+#define ASYNC_BEGIN(type)                                                               \
+    struct type *self = (struct type *)future;                                          \
+    switch (self->frame.state) {                                                        \
+    default:                                                                            \
+        assert(false && "polled after its end");                                        \
+        __attribute__((fallthrough));                                                   \
     case 0:
 
-#define AWAIT(result, child, value)                                                       \
-    do {                                                                                  \
-        (child) = (value);                                                                \
-        self->frame.awaiting = &(child).future;                                           \
-        self->frame.state = __LINE__;                                                     \
-        __attribute__((fallthrough));                                                     \
-    case __LINE__:                                                                        \
-        if (!frame_await(&self->frame, waker, &(result)))                                 \
-            return PENDING;                                                               \
+#define AWAIT(result, child, value)                                                     \
+    do {                                                                                \
+        (child) = (value);                                                              \
+        self->frame.awaiting = &(child).future;                                         \
+        self->frame.state = __LINE__;                                                   \
+        __attribute__((fallthrough));                                                   \
+    case __LINE__:                                                                      \
+        if (!frame_await(&self->frame, waker, &(result)))                               \
+            return PENDING;                                                             \
     } while (0)
 
-#define ASYNC_RETURN(number)                                                              \
-    do {                                                                                  \
-        self->frame.state = FRAME_OVER;                                                   \
-        return READY(number);                                                             \
+#define ASYNC_RETURN(number)                                                            \
+    do {                                                                                \
+        self->frame.state = FRAME_OVER;                                                 \
+        return READY(number);                                                           \
     } while (0)
 
-#define ASYNC_END(number)                                                                 \
-    }                                                                                     \
+#define ASYNC_END(number)                                                               \
+    }                                                                                   \
     ASYNC_RETURN(number)
 
-/* Polls what the frame waits for. When it is ready: *result is its number, and it is dropped. */
+/* Polls what the frame waits for. When it is ready: *result is its number, and it is
+ * dropped. */
 static inline bool frame_await(struct frame *frame, struct waker *waker, long *result)
 {
     struct poll answer = future_poll(frame->awaiting, waker);
@@ -145,11 +149,11 @@ static inline void frame_drop(struct frame *frame)
     frame->awaiting = NULL;
 }
 
-/* ---- two at once ---------------------------------------------------------------------- */
+/* ---- two at once ------------------------------------------------------------------- */
 
-/* Ends when the first of two futures does; the other one is dropped. Its number is 0 or 1:
- * who won; `value` is the winner's number. When both are ready the first one wins.
- * The two must stay where they are as long as the race does. (Tokio: select!, biased.) */
+/* Ends when the first of two futures does; the other one is dropped. Its number is 0 or
+ * 1: who won; `value` is the winner's number. When both are ready the first one wins. The
+ * two must stay where they are as long as the race does. (Tokio: select!, biased.) */
 struct race {
     struct future future;
     struct future *runners[2];

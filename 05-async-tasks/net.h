@@ -1,29 +1,29 @@
 /* net.h: TCP as futures: the door, and a table.
  *
- * Listeners and streams are plain values around a descriptor; copy them as you like, close
- * each descriptor once, and only when no future on it is left. The number a future here ends
- * with is what the system call returns, or -errno.
+ * Listeners and streams are plain values around a bell; copy them as you like, close each
+ * once, and only when no future on it is left. One future at a time may read a stream,
+ * one may write it. The number a future here ends with is what the system call returns,
+ * or -errno.
  */
 #ifndef NET_H
 #define NET_H
 
-#include <stdint.h>
-
 #include "future.h"
+#include "reactor.h"
 #include "sockets.h"
 
 struct tcp_listener {
-    int fd;
+    struct bell *bell; /* NULL: closed */
 };
 
-/* Takes over a door that socket_listen() has opened, without blocking. Several threads may
- * each take over a copy of the same one: a newcomer then wakes one of them. Returns 0 or
- * -errno. (Tokio: TcpListener::from_std.) */
+/* Takes over a door that socket_listen() has opened, without blocking; on failure it
+ * stays yours. Several threads may each take over a copy of the same one: a newcomer then
+ * wakes one of them. Returns 0 or -errno. (Tokio: TcpListener::from_std.) */
 int tcp_listener_from(struct tcp_listener *listener, int door);
 void tcp_listener_close(struct tcp_listener *listener);
 
 struct tcp_stream {
-    int fd;
+    struct bell *bell; /* NULL: closed */
 };
 void tcp_close(struct tcp_stream *stream);
 
@@ -38,7 +38,6 @@ struct tcp_accept {
     struct tcp_listener *listener;
     struct tcp_stream *stream;
     struct address *who;
-    bool waiting;
 };
 struct tcp_accept tcp_accept(struct tcp_listener *listener, struct tcp_stream *stream,
                              struct address *who);
@@ -51,9 +50,8 @@ int tcp_try_accept(struct tcp_listener *listener, struct tcp_stream *stream,
 struct tcp_connect {
     struct future future;
     const struct address *server;
-    struct tcp_stream *stream; /* -1 until the end */
-    int fd;                    /* -1: not begun, or handed over */
-    bool waiting;
+    struct tcp_stream *stream; /* closed until the end */
+    struct bell *bell;         /* NULL: not begun, or handed over */
 };
 struct tcp_connect tcp_connect(const struct address *server, struct tcp_stream *stream);
 
@@ -61,35 +59,33 @@ struct tcp_connect tcp_connect(const struct address *server, struct tcp_stream *
  * Its number is 0. (Tokio: TcpStream::readable.) */
 struct tcp_readable {
     struct future future;
-    int fd;
-    bool waiting;
+    struct bell *bell;
 };
 struct tcp_readable tcp_readable(const struct tcp_stream *stream);
 
-/* A read without waiting: how many bytes, 0 for the goodbye, or -errno; -EAGAIN: nothing is
- * there. (Tokio: TcpStream::try_read.) */
+/* A read without waiting: how many bytes, 0 for the goodbye, or -errno; -EAGAIN: nothing
+ * is there. (Tokio: TcpStream::try_read.) */
 long tcp_try_read(struct tcp_stream *stream, void *buffer, size_t size);
 
-/* One read into a buffer that must live as long as the future. Dropped before its end it has
- * taken nothing. (Tokio: AsyncReadExt::read.) */
+/* One read into a buffer that must live as long as the future. Dropped before its end it
+ * has taken nothing. (Tokio: AsyncReadExt::read.) */
 struct tcp_read {
     struct future future;
     struct tcp_stream *stream;
     void *buffer;
     size_t size;
-    bool waiting;
 };
 struct tcp_read tcp_read(struct tcp_stream *stream, void *buffer, size_t size);
 
-/* Writes all of it: its number is 0, or -errno. The bytes must live as long as the future.
- * Dropped before its end, a part has gone out, and nobody knows how much: then close.
+/* Writes all of it: its number is 0, or -errno. The bytes must live as long as the
+ * future. Dropped before its end, a part has gone out, and nobody knows how much: then
+ * close.
  * (Tokio: AsyncWriteExt::write_all.) */
 struct tcp_write_all {
     struct future future;
     struct tcp_stream *stream;
     const unsigned char *bytes;
     size_t length;
-    bool waiting;
 };
 struct tcp_write_all tcp_write_all(struct tcp_stream *stream, const void *bytes,
                                    size_t length);

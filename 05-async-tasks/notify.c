@@ -32,5 +32,5 @@ static void notified_drop(struct future *future)
 struct notified notified(struct notify *notify)
 {
     static const struct future_kind kind = {notified_poll, notified_drop};
-    return (struct notified){.future.kind = &kind, .notify = notify};
+    return (struct notified){.future = {&kind}, .notify = notify};
 }

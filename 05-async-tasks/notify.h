@@ -4,7 +4,8 @@
 
 #include "future.h"
 
-/* Begins as {0}. A ring that nobody waits for is kept for the next who does; two are one. */
+/* Begins as {0}. A ring that nobody waits for is kept for the next who does; two are
+ * one. */
 struct notify {
     struct waker *waiter;
     bool rung;

@@ -21,7 +21,8 @@ static void print_usage(FILE *out)
         fprintf(out, row->argument ? " [--%s %s]" : " [--%s]", row->name, row->argument);
     fprintf(out, "%s%s\n", *operands_shown ? " " : "", operands_shown);
     for (const struct option_row *row = table; row->name != NULL; row++) {
-        int width = fprintf(out, "  --%s %s", row->name, row->argument ? row->argument : "");
+        int width =
+            fprintf(out, "  --%s %s", row->name, row->argument ? row->argument : "");
         fprintf(out, "%*s%s\n", width < 26 ? 26 - width : 1, "", row->help);
     }
 }
@@ -77,9 +78,9 @@ const char *options_read(int argc, char **argv, const struct option_row *rows,
     operands_shown = operands;
     table = rows;
     for (; rows[count].name != NULL && count < MAX_ROWS; count++)
-        list[count] = (struct option){rows[count].name,
-                                      rows[count].argument ? required_argument : no_argument,
-                                      NULL, 0};
+        list[count] = (struct option){
+            rows[count].name, rows[count].argument ? required_argument : no_argument,
+            NULL, 0};
     list[count] = (struct option){"help", no_argument, NULL, 'h'};
     opterr = 0; /* we say it in our own words */
     while ((found = getopt_long(argc, argv, ":", list, &index)) != -1) {

@@ -24,8 +24,8 @@ struct client_options {
 };
 struct client_options client_options(int argc, char **argv);
 
-/* What stands behind the two. One row an option; exactly one of text, number and flag says
- * where its value goes. The table ends with a row without a name. */
+/* What stands behind the two. One row an option; exactly one of text, number and flag
+ * says where its value goes. The table ends with a row without a name. */
 struct option_row {
     const char *name;     /* without the dashes */
     const char *argument; /* as the usage shows it; NULL for a flag */
@@ -36,13 +36,14 @@ struct option_row {
     bool *flag;
 };
 
-/* Reads argv by the rows. `operands` is what the usage shows after the options, "" for none.
- * Returns the operand, or NULL where there is none. */
+/* Reads argv by the rows. `operands` is what the usage shows after the options, "" for
+ * none. Returns the operand, or NULL where there is none. */
 const char *options_read(int argc, char **argv, const struct option_row *rows,
                          const char *operands);
 
 /* Says "program: message", then the usage, on stderr; ends the process with status 2.
  * Only after options_read(). */
-_Noreturn void options_reject(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void options_reject(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
 
 #endif

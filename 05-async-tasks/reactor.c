@@ -2,28 +2,19 @@
 #define _GNU_SOURCE
 #include "reactor.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #define BATCH 256
-#define PAGE 128 /* bells in a page of the table */
-
-struct bell {
-    struct waker *waiter[2]; /* by side; NULL: nobody */
-    bool ready[2];           /* by side */
-    bool ended;              /* no more will come after what is in the buffer */
-    bool hung;               /* somebody has registered it */
-};
+#define PAGE 128u /* bells in a page of the table */
 
 /* The table of bells, by descriptor, in pages that are made when first needed and never
- * move: a table made anew at double the size would hold room for guests who never come. */
+ * move: so that a bell's address is good for as long as the reactor. */
 static _Thread_local struct {
     int epoll;
     struct bell **pages;
-    int page_count;
+    unsigned page_count;
 } reactor = {.epoll = -1};
 
 int reactor_open(void)
@@ -35,7 +26,7 @@ int reactor_open(void)
 
 void reactor_close(void)
 {
-    for (int i = 0; i < reactor.page_count; i++)
+    for (unsigned i = 0; i < reactor.page_count; i++)
         free(reactor.pages[i]);
     free(reactor.pages);
     (void)close(reactor.epoll);
@@ -44,75 +35,45 @@ void reactor_close(void)
     reactor.epoll = -1;
 }
 
-/* The bell of a descriptor whose page has been made. */
-static struct bell *bell_of(int fd)
+/* The bell of a descriptor; NULL: no memory. */
+static struct bell *bell_of(unsigned fd)
 {
-    return &reactor.pages[fd / PAGE][fd % PAGE];
-}
-
-static bool make_page(int fd)
-{
-    int page = fd / PAGE;
+    unsigned page = fd / PAGE;
 
     if (page >= reactor.page_count) {
-        int count = page + 1;
-        struct bell **pages = realloc(reactor.pages, (size_t)count * sizeof(struct bell *));
+        struct bell **pages = realloc(reactor.pages, (page + 1) * sizeof *pages);
         if (pages == NULL)
-            return false;
-        for (int i = reactor.page_count; i < count; i++)
-            pages[i] = NULL;
+            return NULL;
         reactor.pages = pages;
-        reactor.page_count = count;
+        while (reactor.page_count <= page)
+            pages[reactor.page_count++] = NULL;
     }
     if (reactor.pages[page] == NULL)
         reactor.pages[page] = calloc(PAGE, sizeof(struct bell));
-    return reactor.pages[page] != NULL;
+    return reactor.pages[page] == NULL ? NULL : &reactor.pages[page][fd % PAGE];
 }
 
-int reactor_add(int fd, uint32_t flags)
+int reactor_add(int fd, uint32_t flags, struct bell **hung)
 {
-    struct epoll_event event = {.data.fd = fd};
+    struct bell *bell = bell_of((unsigned)fd);
+    struct epoll_event event = {.data.ptr = bell};
 
+    if (bell == NULL)
+        return -ENOMEM;
     /* EPOLLEXCLUSIVE goes with few others: see epoll_ctl(2) */
     event.events = EPOLLET | EPOLLIN | (flags != 0 ? flags : EPOLLOUT | EPOLLRDHUP);
-    if (!make_page(fd))
-        return -ENOMEM;
+    *bell = (struct bell){.fd = fd};
     if (epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, fd, &event) == -1)
         return -errno;
-    *bell_of(fd) = (struct bell){.hung = true};
+    *hung = bell;
     return 0;
 }
 
-void reactor_remove(int fd)
+void reactor_remove(struct bell *bell)
 {
-    struct bell *bell = bell_of(fd);
     assert(bell->waiter[READING] == NULL && bell->waiter[WRITING] == NULL);
-    bell->hung = false;
     /* close() does it too, but only if nobody has a copy of the descriptor. */
-    (void)epoll_ctl(reactor.epoll, EPOLL_CTL_DEL, fd, NULL); /* can fail for strangers only */
-}
-
-bool reactor_ready(int fd, enum side side, struct waker *waker)
-{
-    struct bell *bell = bell_of(fd);
-    if (bell->ready[side])
-        return true;
-    assert(bell->waiter[side] == NULL || bell->waiter[side] == waker);
-    bell->waiter[side] = waker;
-    return false;
-}
-
-void reactor_forget(int fd, enum side side)
-{
-    bell_of(fd)->waiter[side] = NULL;
-}
-
-void reactor_used(int fd, enum side side, long moved, long asked)
-{
-    struct bell *bell = bell_of(fd);
-    if (moved == -EAGAIN ||
-        (moved >= 0 && moved < asked && !(side == READING && bell->ended)))
-        bell->ready[side] = false;
+    (void)epoll_ctl(reactor.epoll, EPOLL_CTL_DEL, bell->fd, NULL); /* it has been added */
 }
 
 static void ring(struct bell *bell, enum side side)
@@ -126,19 +87,18 @@ static void ring(struct bell *bell, enum side side)
 
 void reactor_wait(int ms)
 {
+    const uint32_t over = EPOLLHUP | EPOLLERR;
     struct epoll_event events[BATCH];
 
     int rung = epoll_wait(reactor.epoll, events, BATCH, ms);
     for (int i = 0; i < rung; i++) { /* -1, interrupted: nobody has rung */
         uint32_t heard = events[i].events;
-        struct bell *bell = bell_of(events[i].data.fd);
-        if (!bell->hung)
-            continue; /* has left; this was still in the air */
-        if (heard & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        struct bell *bell = events[i].data.ptr;
+        if (heard & (EPOLLRDHUP | over))
             bell->ended = true;
-        if (heard & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        if (heard & (EPOLLIN | EPOLLRDHUP | over))
             ring(bell, READING);
-        if (heard & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        if (heard & (EPOLLOUT | over))
             ring(bell, WRITING);
     }
 }

@@ -1,11 +1,13 @@
 /* reactor.h: which descriptor is ready, and who wants to know: the bells on the tables.
  *
- * A descriptor is registered once. Its bell rings once for each change (edge-triggered), so
- * the reactor remembers what it has heard until a system call shows that it is used up.
+ * A descriptor is registered once. Its bell rings once for each change (edge-triggered),
+ * so the reactor remembers what it has heard until a system call shows that it is used
+ * up.
  */
 #ifndef REACTOR_H
 #define REACTOR_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,32 +15,57 @@
 
 enum side { READING, WRITING };
 
+/* One descriptor's bell: what we have heard, and who waits to hear it. It lives as long
+ * as the reactor: an event that is still in the air when its guest has left finds this
+ * bell, and at the worst wakes the next guest for nothing. */
+struct bell {
+    struct waker *waiter[2]; /* by side; NULL: nobody */
+    int fd;
+    bool ready[2]; /* by side */
+    bool ended;    /* the other end has said goodbye: no more will come */
+};
+
 /* Opens and closes the reactor of this thread. Open: 0 or -errno. */
 int reactor_open(void);
 void reactor_close(void);
 
-/* Registers a descriptor for both sides. `flags`: 0, or EPOLLEXCLUSIVE for one that several
- * reactors watch. Returns 0 or -errno; -EPERM: a file, which is always ready. */
-int reactor_add(int fd, uint32_t flags);
+/* Hangs a bell on a descriptor, for both sides. `flags`: 0, or EPOLLEXCLUSIVE for one
+ * that several reactors watch. Returns 0 with the bell, or -errno; -EPERM: a file, which
+ * is always ready. (Tokio: AsyncFd::new.) */
+int reactor_add(int fd, uint32_t flags, struct bell **bell);
 
-/* Forgets the descriptor and who waits for it. Call it before close(), or an event that is
- * still in the air would find somebody else's table. */
-void reactor_remove(int fd);
+/* Takes the bell off; call it before close(). */
+void reactor_remove(struct bell *bell);
 
-/* Whether that side of the descriptor is ready, as far as we have heard. When it is not, the
- * waker is called once it is. One task a side may wait. */
-bool reactor_ready(int fd, enum side side, struct waker *waker);
-
-/* Takes back the waker that waits there; for the leaf that left it. */
-void reactor_forget(int fd, enum side side);
-
-/* A system call has moved `moved` bytes of `asked`, or failed with -errno: is that side used
- * up? It is after -EAGAIN, and after less than asked for; except that when the other end has
- * said goodbye a read goes on until it has seen it. */
-void reactor_used(int fd, enum side side, long moved, long asked);
-
-/* Listens to the bells and wakes whoever waits for them: for `ms` milliseconds at most, -1:
- * as long as it takes. (Tokio: mio's Poll::poll and the I/O driver.) */
+/* Listens to the bells and wakes whoever waits for them: for `ms` milliseconds at most,
+ * -1: as long as it takes. (Tokio: the I/O driver, with mio's Poll::poll.) */
 void reactor_wait(int ms);
+
+/* Whether that side is ready, as far as we have heard. When it is not, the waker is
+ * called once it is. One future a side may wait at a time. */
+static inline bool bell_ready(struct bell *bell, enum side side, struct waker *waker)
+{
+    if (bell->ready[side])
+        return true;
+    assert(bell->waiter[side] == NULL || bell->waiter[side] == waker);
+    bell->waiter[side] = waker;
+    return false;
+}
+
+/* Nobody waits on that side any more. */
+static inline void bell_forget(struct bell *bell, enum side side)
+{
+    bell->waiter[side] = NULL;
+}
+
+/* A system call has moved `moved` bytes of `asked`, or failed with -errno: is that side
+ * used up? It is after -EAGAIN, and after less than asked for; except that when the other
+ * end has said goodbye a read goes on until it has seen it. */
+static inline void bell_used(struct bell *bell, enum side side, long moved, long asked)
+{
+    if (moved == -EAGAIN ||
+        (moved >= 0 && moved < asked && !(side == READING && bell->ended)))
+        bell->ready[side] = false;
+}
 
 #endif

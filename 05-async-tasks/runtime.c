@@ -8,8 +8,8 @@
 #include "task.h"
 #include "timer.h"
 
-/* Sleeps only when no task can go on; but looks at bells and clocks between any two rounds,
- * so that tasks which never wait do not keep the others from hearing theirs. */
+/* Sleeps only when no task can go on; but looks at bells and clocks between any two
+ * rounds, so that tasks which never wait do not keep the others from hearing theirs. */
 static long run_until_over(const struct task *task)
 {
     long result;

@@ -1,8 +1,9 @@
-/* 05-async-tasks/server.c: a waiter for every guest, and one pair of legs for all waiters.
+/* 05-async-tasks/server.c: a waiter for every guest, and one pair of legs for all
+ * waiters.
  *
- * It reads like the Tokio tutorial's server: bind; accept in a loop; spawn a task a guest;
- * read, write all, until the guest leaves. Beneath it lies chapter 04's epoll loop: it is in
- * reactor.c and runtime.c now, and knows nothing of guests.
+ * It reads like the Tokio tutorial's server: bind; accept in a loop; spawn a task a
+ * guest; read, write all, until the guest leaves. Beneath it lies chapter 04's epoll
+ * loop: it is in reactor.c and runtime.c now, and knows nothing of guests.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,10 +22,10 @@
 #include "task.h"
 #include "timer.h"
 
-#define REST_MS 100     /* when nobody can be taken in: look at the door again after this */
+#define REST_MS 100 /* when nobody can be taken in: look at the door again after this */
 #define GOODBYE_MS 5000 /* after Ctrl-C, guests who have not left by then are cut */
 
-/* ---- async fn closing_time: the last guests, then wait until all have left -------------- */
+/* ---- async fn closing_time: the last guests, then wait until all have left --------- */
 
 struct closing_time {
     struct future future;
@@ -63,22 +64,23 @@ static void closing_time_drop(struct future *future)
 static struct closing_time closing_time(struct tcp_listener *listener)
 {
     static const struct future_kind kind = {closing_time_poll, closing_time_drop};
-    return (struct closing_time){.future.kind = &kind, .listener = listener};
+    return (struct closing_time){.future = {&kind}, .listener = listener};
 }
 
-/* ---- async fn server: accept, spawn, accept ... until Ctrl-C ---------------------------- */
+/* ---- async fn server: accept, spawn, accept ... until Ctrl-C ----------------------- */
 
 struct server {
     struct future future;
     struct frame frame;
+    int door;
     struct tcp_listener listener;
-    const struct address *here; /* to be said when the door is open; NULL: somebody else does */
+    /* to be said when the door is open; NULL: somebody else does */
+    const struct address *here;
     struct tcp_stream stream;   /* the guest who comes next */
     struct address who;
     int shortage; /* the error said last */
     struct tcp_accept accept;
-    struct ctrl_c closing;
-    struct race first;
+    struct until_ctrl_c open;
     struct sleep rest;
     struct closing_time last_guests;
     struct timeout patience;
@@ -94,23 +96,22 @@ static void note_shortage(struct server *server, int error)
 
 static struct poll server_poll(struct future *future, struct waker *waker)
 {
-    long which, done;
+    long error, done;
 
     ASYNC_BEGIN(server);
-    done = tcp_listener_from(&self->listener, self->listener.fd);
-    if (done < 0)
-        ASYNC_RETURN(done);
+    error = tcp_listener_from(&self->listener, self->door);
+    if (error < 0)
+        ASYNC_RETURN(error);
     if (self->here != NULL)
         log_line("✅ Server listening on %s", address_name(self->here).text);
 
     for (;;) {
-        self->closing = ctrl_c();
         self->accept = tcp_accept(&self->listener, &self->stream, &self->who);
-        AWAIT(which, self->first, race(&self->closing.future, &self->accept.future));
-        if (which == 0)
+        AWAIT(error, self->open, until_ctrl_c(&self->accept.future));
+        if (error == -ECANCELED)
             break;
-        note_shortage(self, (int)-self->first.value);
-        if (self->shortage == 0)
+        note_shortage(self, (int)-error);
+        if (error == 0)
             seat_guest(self->stream, &self->who);
         else
             AWAIT(done, self->rest, sleep_for(REST_MS));
@@ -131,10 +132,10 @@ static void server_drop(struct future *future)
 static struct server server(int door, const struct address *here)
 {
     static const struct future_kind kind = {server_poll, server_drop};
-    return (struct server){.future.kind = &kind, .listener.fd = door, .here = here};
+    return (struct server){.future = {&kind}, .door = door, .here = here};
 }
 
-/* ---- opening hours ---------------------------------------------------------------------- */
+/* ---- opening hours ----------------------------------------------------------------- */
 
 /* One runtime on this thread. The door is closed when it returns. */
 static void open_hours(int door, const struct address *here)
@@ -152,8 +153,8 @@ static void *worker(void *door)
     return NULL;
 }
 
-/* More cores: a runtime a thread. They share nothing but the door, of which each has a copy;
- * the kernel wakes one of them for a newcomer. */
+/* More cores: a runtime a thread. They share nothing but the door, of which each has a
+ * copy; the kernel wakes one of them for a newcomer. */
 static void run_workers(long count, int door, const struct address *here)
 {
     pthread_t *threads = calloc((size_t)count, sizeof *threads);
@@ -182,7 +183,8 @@ int main(int argc, char **argv)
     struct address here;
     const struct option_row rows[] = {
         {"host", "ADDRESS", "where to listen (127.0.0.1)", .text = &host},
-        {"port", "PORT", "0 lets the kernel choose (8080)", .number = &port, .most = 65535},
+        {"port", "PORT", "0 lets the kernel choose (8080)", .number = &port,
+         .most = 65535},
         {"quiet", NULL, "say nothing about guests", .flag = &guest_quiet},
         {"workers", "N", "threads that serve (1)", .number = &workers, .least = 1,
          .most = 256},

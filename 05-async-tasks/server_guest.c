@@ -1,8 +1,9 @@
-/* 05-async-tasks/server_guest.c: the waiter's work at one table, as three async functions.
+/* 05-async-tasks/server_guest.c: the waiter's work at one table, as three async
+ * functions.
  *
- * Ten thousand guests who wait are ten thousand `struct serve_guest`, and nothing else: the
- * plate is borrowed when an order has come. What is never alive at the same time shares its
- * memory in a union; rustc does the same to its state machines.
+ * Ten thousand guests who wait are ten thousand `struct serve_guest`, and nothing else:
+ * the plate is borrowed when an order has come. What is never alive at the same time
+ * shares its memory in a union; rustc does the same to its state machines.
  */
 #include "server_guest.h"
 
@@ -20,8 +21,9 @@
 bool guest_quiet;
 int64_t guest_idle_ms = FOREVER;
 
-/* ---- async fn serve_order: one read, and all of it written ------------------------------
- * 1; 0: the guest has said goodbye; -EAGAIN: nothing there after all; or -errno, logged. */
+/* ---- async fn serve_order: one read, and all of it written ----------------------------
+ *
+ * 1; 0: the guest has said goodbye; -EAGAIN: nothing was there; or -errno, logged. */
 
 struct serve_order {
     struct future future;
@@ -51,7 +53,8 @@ static struct poll serve_order_poll(struct future *future, struct waker *waker)
         ASYNC_RETURN(failed("read from", length));
     if (length == 0)
         ASYNC_RETURN(0);
-    AWAIT(error, self->write_all, tcp_write_all(self->stream, self->plate, (size_t)length));
+    AWAIT(error, self->write_all,
+          tcp_write_all(self->stream, self->plate, (size_t)length));
     if (error < 0)
         ASYNC_RETURN(failed("write to", error));
     ASYNC_END(1);
@@ -67,7 +70,7 @@ static void serve_order_drop(struct future *future)
 static struct serve_order serve_order(struct tcp_stream *stream)
 {
     static const struct future_kind kind = {serve_order_poll, serve_order_drop};
-    return (struct serve_order){.future.kind = &kind, .stream = stream};
+    return (struct serve_order){.future = {&kind}, .stream = stream};
 }
 
 static bool guest_stays(long answer)
@@ -75,7 +78,7 @@ static bool guest_stays(long answer)
     return answer > 0 || answer == -EAGAIN;
 }
 
-/* ---- async fn say_goodbye: last orders, our goodbye, and wait for his ------------------- */
+/* ---- async fn say_goodbye: last orders, our goodbye, and wait for his -------------- */
 
 struct say_goodbye {
     struct future future;
@@ -129,10 +132,10 @@ static void say_goodbye_drop(struct future *future)
 static struct say_goodbye say_goodbye(struct tcp_stream *stream)
 {
     static const struct future_kind kind = {say_goodbye_poll, say_goodbye_drop};
-    return (struct say_goodbye){.future.kind = &kind, .stream = stream};
+    return (struct say_goodbye){.future = {&kind}, .stream = stream};
 }
 
-/* ---- async fn serve_guest: the task ----------------------------------------------------- */
+/* ---- async fn serve_guest: the task ------------------------------------------------ */
 
 struct serve_guest {
     struct future future;
@@ -143,13 +146,22 @@ struct serve_guest {
         struct {
             struct tcp_readable readable;
             struct timeout patience;
-            struct ctrl_c closing;
-            struct race first;
+            struct until_ctrl_c open;
         };
         struct serve_order order;
         struct say_goodbye goodbye;
     };
 };
+
+/* The wait for an order; with --idle-timeout, for so long and no longer. */
+static struct future *next_order(struct serve_guest *self)
+{
+    self->readable = tcp_readable(&self->stream);
+    if (guest_idle_ms == FOREVER)
+        return &self->readable.future;
+    self->patience = timeout(&self->readable.future, guest_idle_ms);
+    return &self->patience.future;
+}
 
 static struct poll serve_guest_poll(struct future *future, struct waker *waker)
 {
@@ -157,13 +169,10 @@ static struct poll serve_guest_poll(struct future *future, struct waker *waker)
 
     ASYNC_BEGIN(serve_guest);
     for (;;) {
-        self->closing = ctrl_c();
-        self->readable = tcp_readable(&self->stream);
-        self->patience = timeout(&self->readable.future, guest_idle_ms);
-        AWAIT(answer, self->first, race(&self->closing.future, &self->patience.future));
-        if (answer == 0)
+        AWAIT(answer, self->open, until_ctrl_c(next_order(self)));
+        if (answer == -ECANCELED)
             break;
-        if (self->first.value == -ETIMEDOUT)
+        if (answer == -ETIMEDOUT)
             ASYNC_RETURN(0);
         AWAIT(answer, self->order, serve_order(&self->stream));
         if (!guest_stays(answer))
@@ -185,11 +194,12 @@ static void serve_guest_drop(struct future *future)
 void seat_guest(struct tcp_stream stream, const struct address *who)
 {
     static const struct future_kind kind = {serve_guest_poll, serve_guest_drop};
-    struct serve_guest guest = {.future.kind = &kind, .stream = stream, .who = *who};
+    struct serve_guest guest = {.future = {&kind}, .stream = stream, .who = *who};
 
     if (!guest_quiet)
         log_line("New connection from: %s", address_name(who).text);
     struct join waiter = spawn(guest);
     if (!task_detach(&waiter))
-        log_error("Failed to serve %s; err = %s", address_name(who).text, strerror(ENOMEM));
+        log_error("Failed to serve %s; err = %s", address_name(who).text,
+                  strerror(ENOMEM));
 }

@@ -11,7 +11,8 @@
 struct task {
     struct waker waker;        /* first: from a waker we find its task */
     struct task *next_in_line; /* in the run queue */
-    struct task *next, **link; /* in the list of all tasks: whom we point to, who points to us */
+    /* in the list of all tasks: whom we point to, who points to us */
+    struct task *next, **link;
     union {
         struct waker *joiner; /* until it is over: who waits for the end */
         long result;          /* then: its number */
@@ -30,8 +31,9 @@ static _Thread_local struct {
     struct task *running;
     int alive;
     struct waker *last_one; /* waits for the others to go */
-    int budget;
 } tasks;
+
+_Thread_local int task_budget;
 
 static struct future *future_of(struct task *task)
 {
@@ -93,12 +95,12 @@ static void finish(struct task *task, long result)
     task->held = false;
 }
 
-/* One turn. The mark `queued` is off before the poll, so that a wake that comes during the
- * poll leads to one more. */
+/* One turn. The mark `queued` is off before the poll, so that a wake that comes during
+ * the poll leads to one more. */
 static void run(struct task *task)
 {
     tasks.running = task;
-    tasks.budget = BUDGET;
+    task_budget = BUDGET;
     task->held = true;
     struct poll answer = future_poll(future_of(task), &task->waker);
     tasks.running = NULL;
@@ -115,23 +117,14 @@ bool tasks_run(void)
 
     while (more) {
         struct task *task = take_first();
-        more = task != last && tasks.first != NULL; /* now: it may be gone after its turn */
+        /* now: it may be gone after its turn */
+        more = task != last && tasks.first != NULL;
         if (task->over)
             free_if_unreachable(task); /* was cancelled while it stood in line */
         else
             run(task);
     }
     return tasks.first != NULL;
-}
-
-bool task_may_go_on(struct waker *waker)
-{
-    if (tasks.budget > 0) {
-        tasks.budget--;
-        return true;
-    }
-    waker->wake(waker);
-    return false;
 }
 
 bool task_result(const struct task *task, long *result)
@@ -158,7 +151,7 @@ void tasks_drop(void)
         free_if_unreachable(take_first());
 }
 
-/* ---- join ------------------------------------------------------------------------------ */
+/* ---- join -------------------------------------------------------------------------- */
 
 static struct poll join_poll(struct future *future, struct waker *waker)
 {
@@ -220,7 +213,7 @@ void task_cancel(struct join *join)
         finish(task, -ECANCELED); /* the handle is still there: nothing to free yet */
 }
 
-/* ---- the last one, and whoever steps back ----------------------------------------------- */
+/* ---- the last one, and whoever steps back ------------------------------------------ */
 
 static struct poll others_gone_poll(struct future *future, struct waker *waker)
 {
@@ -238,7 +231,7 @@ static void others_gone_drop(struct future *future)
 struct others_gone others_gone(void)
 {
     static const struct future_kind kind = {others_gone_poll, others_gone_drop};
-    return (struct others_gone){.future.kind = &kind};
+    return (struct others_gone){.future = {&kind}};
 }
 
 static struct poll yield_poll(struct future *future, struct waker *waker)
@@ -254,5 +247,5 @@ static struct poll yield_poll(struct future *future, struct waker *waker)
 struct yield yield_now(void)
 {
     static const struct future_kind kind = {yield_poll, NULL};
-    return (struct yield){.future.kind = &kind};
+    return (struct yield){.future = {&kind}};
 }

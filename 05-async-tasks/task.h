@@ -1,7 +1,7 @@
 /* task.h: a future that somebody runs: the waiter, with his guest.
  *
- * A task is a future on the heap and a place in a queue. Its waker puts it into the queue;
- * whoever runs the queue polls it. Nobody else does.
+ * A task is a future on the heap and a place in a queue. Its waker puts it into the
+ * queue; whoever runs the queue polls it. Nobody else does.
  */
 #ifndef TASK_H
 #define TASK_H
@@ -23,13 +23,13 @@ struct join {
 #define spawn(variable) task_spawn(&(variable).future, sizeof(variable))
 struct join task_spawn(struct future *future, size_t size);
 
-/* Lets the task go on alone; the same as dropping the handle. Returns false when there is no
- * task: spawn() had no memory. */
+/* Lets the task go on alone; the same as dropping the handle. Returns false when there is
+ * no task: spawn() had no memory. */
 bool task_detach(struct join *join);
 
 /* Ends the task before its time: its future is dropped, now, or, when it is the task that
- * runs right now, as soon as it lets go. Whoever joins it gets -ECANCELED. A task that has
- * ended stays as it is. (Tokio: JoinHandle::abort.) */
+ * runs right now, as soon as it lets go. Whoever joins it gets -ECANCELED. A task that
+ * has ended stays as it is. (Tokio: JoinHandle::abort.) */
 void task_cancel(struct join *join);
 
 /* Ready when the task that waits is the only one left. One task may wait for this.
@@ -47,14 +47,16 @@ struct yield {
 struct yield yield_now(void);
 
 /* Asked by a leaf that could go on without waiting. After 128 in one turn the answer is
- * false: the task has been put at the end of the queue, and the leaf answers PENDING. So a
- * guest who always has something to say does not keep the waiter from the others.
+ * false: the task has been put at the end of the queue, and the leaf answers PENDING. So
+ * a guest who always has something to say does not keep the waiter from the others.
  * (Tokio: coop.) */
-bool task_may_go_on(struct waker *waker);
+static inline bool task_may_go_on(struct waker *waker);
+extern _Thread_local int task_budget;
 
-/* ---- for the runtime ------------------------------------------------------------------ */
+/* ---- for the runtime --------------------------------------------------------------- */
 
-/* A turn for each task that is in the queue now. Returns whether there are more already. */
+/* A turn for each task that is in the queue now. Returns whether there are more
+ * already. */
 bool tasks_run(void);
 
 /* Whether the task has ended, and its number. */
@@ -65,5 +67,15 @@ void tasks_wake_all(void);
 
 /* Drops every task. Their handles can still be dropped, no more. */
 void tasks_drop(void);
+
+static inline bool task_may_go_on(struct waker *waker)
+{
+    if (task_budget > 0) {
+        task_budget--;
+        return true;
+    }
+    waker->wake(waker);
+    return false;
+}
 
 #endif

@@ -1,8 +1,8 @@
 /* timer.c: sleep, and a limit for any other future. See timer.h.
  *
- * Those who sleep stand in a list, the one to wake first in front. Who comes looks for his
- * place from the back: most limits are alike, so he finds it at once. Many different ones
- * would want a heap.
+ * Those who sleep stand in a list, the one to wake first in front. Who comes looks for
+ * his place from the back: most limits are alike, so he finds it at once. Many different
+ * ones would want a heap.
  */
 #include "timer.h"
 
@@ -64,7 +64,7 @@ static void sleep_drop(struct future *future)
 struct sleep sleep_for(int64_t ms)
 {
     static const struct future_kind kind = {sleep_poll, sleep_drop};
-    struct sleep sleep = {.future.kind = &kind, .deadline = FOREVER};
+    struct sleep sleep = {.future = {&kind}, .deadline = FOREVER};
 
     if (ms <= 0)
         sleep.deadline = 0;
@@ -95,7 +95,8 @@ static void timeout_drop(struct future *future)
 struct timeout timeout(struct future *limited, int64_t ms)
 {
     static const struct future_kind kind = {timeout_poll, timeout_drop};
-    return (struct timeout){.future.kind = &kind, .limited = limited, .sleep = sleep_for(ms)};
+    return (struct timeout){
+        .future = {&kind}, .limited = limited, .sleep = sleep_for(ms)};
 }
 
 int timers_wait(void)

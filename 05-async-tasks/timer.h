@@ -6,8 +6,8 @@
 
 #include "future.h"
 
-/* Ready when `ms` milliseconds have gone by since this call, never earlier; its number is 0.
- * FOREVER never ends, and costs nothing. (Tokio: time::sleep.) */
+/* Ready when `ms` milliseconds have gone by since this call, never earlier; its number is
+ * 0. FOREVER never ends, and costs nothing. (Tokio: time::sleep.) */
 #define FOREVER INT64_MAX
 struct sleep {
     struct future future;
@@ -27,10 +27,10 @@ struct timeout {
 };
 struct timeout timeout(struct future *limited, int64_t ms);
 
-/* ---- for the runtime ------------------------------------------------------------------ */
+/* ---- for the runtime --------------------------------------------------------------- */
 
-/* How long one may sleep before the next timer, in milliseconds for epoll_wait(): -1, there
- * is none; 0, one is due. */
+/* How long one may sleep before the next timer, in milliseconds for epoll_wait(): -1,
+ * there is none; 0, one is due. */
 int timers_wait(void);
 
 /* Wakes the tasks of all timers that are due. */
