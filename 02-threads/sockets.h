@@ -45,9 +45,9 @@ int socket_listen(const char *host, long port, int flags, struct address *here);
 /* Takes in the next guest at the door; *guest is his address. flags as above. Guests who
  * left while waiting are passed over. Returns the new socket, or -errno:
  *   -EAGAIN        nobody is waiting (non-blocking doors only)
- *   anything else  a shortage of ours (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM ...): the guest
- *                  still stands at the door, so rest a while and come back; it is never a
- *                  reason to end. */
+ *   anything else  a shortage of ours (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM ...): the
+ *                  guest still stands at the door, so rest a while and come back; it is
+ *                  never a reason to end. */
 int socket_accept(int door, int flags, struct address *guest);
 
 /* One recv or one send, repeated when a signal interrupts it. Returns the number of

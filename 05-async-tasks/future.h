@@ -14,9 +14,9 @@
  * Who may hold what, and how long:
  *
  *   1. A future may be copied until its first poll; never after. (Rust: Pin.)
- *   2. Whoever makes a future drops it, once: when it is ready or no longer wanted. To drop
- *      a future drops those it waits for; a leaf takes its waker off the list it is on.
- *   3. A waker belongs to its task and lives as long as the task's future. Because of 2 no
+ *   2. Whoever makes a future drops it, once: when it is ready or no longer wanted. That
+ *      drops those it waits for; a leaf takes its waker off the list it is on.
+ *   3. A waker belongs to its task and lives as long as the task's future. By rule 2 no
  *      list holds it longer; so nothing is counted here, and nothing is freed too early.
  *   4. A future is polled in its task's turn only, and not again after it was ready.
  *   5. All of it lives on one thread. Another core has another runtime, sharing nothing.

@@ -104,7 +104,6 @@ static struct poll server_poll(struct future *future, struct waker *waker)
         ASYNC_RETURN(error);
     if (self->here != NULL)
         log_line("✅ Server listening on %s", address_name(self->here).text);
-
     for (;;) {
         self->accept = tcp_accept(&self->listener, &self->stream, &self->who);
         AWAIT(error, self->open, until_ctrl_c(&self->accept.future));
@@ -116,7 +115,6 @@ static struct poll server_poll(struct future *future, struct waker *waker)
         else
             AWAIT(done, self->rest, sleep_for(REST_MS));
     }
-
     self->last_guests = closing_time(&self->listener);
     AWAIT(done, self->patience, timeout(&self->last_guests.future, GOODBYE_MS));
     ASYNC_END(0); /* who is still here is cut: block_on() drops the tasks that are left */
@@ -137,7 +135,6 @@ static struct server server(int door, const struct address *here)
 
 /* ---- opening hours ----------------------------------------------------------------- */
 
-/* One runtime on this thread. The door is closed when it returns. */
 static void open_hours(int door, const struct address *here)
 {
     struct server hours = server(door, here);
