@@ -5,6 +5,7 @@
  * kernel switches between them; the price is a stack for each.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,10 +19,9 @@
 #define PLATE_SIZE (64 * 1024)
 #define REST_MS 100 /* when nobody can be taken in: look at the door again after this */
 
-/* A thread's own stack: the plate, and as much again for everything else, of which we
- * have measured a tenth in use (tests/test_server_threads.py). Only pages that are
- * touched cost memory; the default of 8 MiB would run out of addresses first on a small
- * machine. */
+/* A thread's own stack: the plate, and as much again for everything else, of which we have
+ * measured an eighth in use (tests/test_server_stacks.py). Only pages that are touched cost
+ * memory; the default of 8 MiB would run out of addresses first. */
 #define STACK_SIZE (2 * PLATE_SIZE)
 
 /* What the host at the door tells the host at the table; freed by the latter. */
@@ -101,10 +101,11 @@ static void seat(struct guest seated, const pthread_attr_t *attributes)
     }
 }
 
-/* Nobody waits for a host to come home: detached, his stack is free when he has
- * finished. */
+/* Nobody waits for a host to come home: detached, his stack is free when he has finished.
+ * And no thread gets a heap of its own: each would set 64 MiB of addresses aside. */
 static void describe_hosts(pthread_attr_t *attributes)
 {
+    (void)mallopt(M_ARENA_MAX, 1); /* without it: fewer guests at once */
     int error = pthread_attr_init(attributes);
     if (error == 0)
         error = pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
