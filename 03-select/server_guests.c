@@ -17,7 +17,7 @@
 struct guest {
     bool here;
     bool leaving; /* our goodbye is said: no more orders */
-    bool stirred; /* has sent something since we last thought of saying goodbye */
+    bool stirred; /* came, or sent something, since we last thought of goodbyes */
     struct address who;
     size_t start, end; /* plate[start..end) could not be written yet */
     unsigned char plate[PLATE_SIZE];
@@ -47,7 +47,8 @@ void guest_arrive(int fd, const struct address *who)
         log_line("New connection from: %s", address_name(who).text);
     struct guest *guest = &guests[fd];
     guest->here = true;
-    guest->leaving = guest->stirred = false;
+    guest->leaving = false;
+    guest->stirred = true; /* what he says first may still be on its way */
     guest->start = guest->end = 0;
     guest->who = *who;
     count++;

@@ -28,8 +28,7 @@ struct guest {
     enum state state;
     bool readable, writable; /* the bell has rung for it, and it is not used up */
     bool ended;              /* his goodbye is on its way: a short read is not the last */
-    /* has sent something since we last thought of saying goodbye */
-    bool stirred;
+    bool stirred; /* came, or sent something, since we last thought of goodbyes */
     bool queued;
     struct address who;
     size_t start, end;
@@ -88,6 +87,7 @@ static int seat(int bells, int fd, const struct address *who)
     }
     guest->fd = fd;
     guest->who = *who;
+    guest->stirred = true; /* what he says first may still be on its way */
     guests[fd] = guest;
     count++;
     return 0;
