@@ -1,0 +1,78 @@
+/* closes_at_rdhup.c: takes "I have said all" for "I am gone".
+ *
+ * The bug: EPOLLRDHUP tells that the guest has ended his sending side. It comes together with
+ * his last bytes, which are still unread, and he still listens; this server closes at once.
+ * Whom it bit: netty (issue 4317).
+ * Caught by: test_data_and_goodbye_in_one_burst_are_echoed_then_closed
+ */
+#define _GNU_SOURCE
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Waits until this guest has room: slow for the others, but nothing is lost. */
+static int write_all(int guest, const char *bytes, size_t length)
+{
+    struct pollfd room = {.fd = guest, .events = POLLOUT};
+
+    while (length > 0) {
+        poll(&room, 1, -1);
+        ssize_t sent = send(guest, bytes, length, MSG_NOSIGNAL);
+        if (sent == -1)
+            return -1;
+        bytes += sent;
+        length -= (size_t)sent;
+    }
+    return 0;
+}
+
+static void serve_guest(int guest, unsigned events)
+{
+    char bytes[4096];
+
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        close(guest);
+        return;
+    }
+    ssize_t length = recv(guest, bytes, sizeof bytes, 0);
+    if (length <= 0 || write_all(guest, bytes, (size_t)length) == -1)
+        close(guest);
+}
+
+static int open_door(const char *port)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET,
+                               .sin_port = htons((unsigned short)atoi(port)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int yes = 1, door = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 || listen(door, 4096) == -1) {
+        perror("listen");
+        exit(EXIT_FAILURE);
+    }
+    return door;
+}
+
+int main(int argc, char **argv)
+{
+    int door = open_door(argc > 1 ? argv[1] : "8080");
+    int bells = epoll_create1(0);
+    struct epoll_event bell = {.events = EPOLLIN, .data.fd = door};
+
+    epoll_ctl(bells, EPOLL_CTL_ADD, door, &bell);
+    for (;;) {
+        if (epoll_wait(bells, &bell, 1, -1) != 1)
+            continue; /* EINTR: stopped with Ctrl-Z, and woken again */
+        if (bell.data.fd != door) {
+            serve_guest(bell.data.fd, bell.events);
+            continue;
+        }
+        int guest = accept4(door, NULL, NULL, SOCK_NONBLOCK);
+        bell = (struct epoll_event){.events = EPOLLIN | EPOLLRDHUP, .data.fd = guest};
+        epoll_ctl(bells, EPOLL_CTL_ADD, guest, &bell);
+    }
+}

@@ -1,0 +1,48 @@
+"""What each chapter promises. The tests ask this table and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    name: str  # the directory, and the id of its tests
+    crowd: int  # so many guests at once are promised
+    at_once: bool  # a second guest is served while a first one sits idle
+    many_threads: bool  # a thread for each guest: there may be none left
+    below_fd_setsize: bool  # descriptors from 1024 on cannot be watched
+    clean_goodbye: bool  # Ctrl-C: echo what has come, say goodbye, exit 0
+
+    @property
+    def default_goodbye(self) -> bool:
+        """Ctrl-C: the default action of the signal."""
+        return not self.clean_goodbye
+
+    @property
+    def one_at_a_time(self) -> bool:
+        return not self.at_once
+
+    @property
+    def is_foreign(self) -> bool:
+        return self is FOREIGN
+
+    @property
+    def directory(self) -> Path:
+        return REPOSITORY / self.name
+
+
+#          name             crowd  at_once  threads  fd<1024  goodbye
+CHAPTERS = (
+    Chapter("01-blocking",      1, False,   False,   False,   False),
+    Chapter("02-threads",    1000, True,    True,    False,   False),
+    Chapter("03-select",      900, True,    False,   True,    True),
+    Chapter("04-epoll",      2000, True,    False,   False,   True),
+    Chapter("05-async-tasks", 2000, True,   False,   False,   True),
+)
+
+# Any server in any language, given by --server, is taken to promise this much.
+FOREIGN = Chapter("foreign", 1000, True, False, False, False)

@@ -1,0 +1,86 @@
+"""An echo is every byte, any byte, in order, and then the goodbye (RFC 862)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from support.guests import converse
+from support.servers import Server
+from support.story import Story
+
+MIB = 1 << 20
+
+
+def test_one_message_comes_back(server: Server) -> None:
+    guest = server.guest()
+    guest.say(b"Hello, Tokio!")
+    guest.leave()
+
+
+def test_byte_by_byte_each_comes_back(server: Server, story: Story) -> None:
+    guest = server.guest()
+    text = b"one byte at a time"
+    with story.summed_up(f"{guest.name} said {len(text)} bytes, each alone, each echo awaited"):
+        for byte in text:
+            guest.say(bytes([byte]))
+    with story.summed_up(f"{guest.name} sent 500 bytes, each alone, without waiting"):
+        for byte in range(500):
+            guest.send(bytes([byte % 256]))
+    guest.leave()
+
+
+@pytest.mark.parametrize("message", [
+    pytest.param(bytes(range(256)) * 4, id="all-values"),
+    pytest.param(b"before\0after\0\0end", id="NUL"),
+    pytest.param(b"%n%n%s%s%d\r\n\x1b[31m", id="format"),
+], ids=str)
+def test_any_bytes_come_back_unchanged(server: Server, message: bytes) -> None:
+    guest = server.guest()
+    guest.say(message)
+    guest.leave()
+
+
+def test_a_character_cut_in_two_comes_back_whole(server: Server) -> None:
+    guest = server.guest()
+    first, second = "✅".encode()[:1], "✅".encode()[1:]
+    guest.say(first)
+    guest.say(second)
+    guest.leave()
+
+
+def test_ten_thousand_messages_in_one_send_keep_their_order(server: Server) -> None:
+    guest = server.guest()
+    guest.say(b"".join(b"message %d\n" % number for number in range(10_000)))
+    guest.leave()
+
+
+def test_messages_of_one_mebibyte_go_to_and_fro(server: Server) -> None:
+    guest = server.guest()
+    for number in range(5):
+        guest.say(random.Random(number).randbytes(MIB))
+    guest.leave()
+
+
+def test_64_mebibytes_stream_through(server: Server, story: Story) -> None:
+    guest = server.guest()
+    story.tell(f"{guest.name} sent 64 MiB and read meanwhile, its FIN right behind the last byte")
+    converse([guest], [random.Random(64).randbytes(MIB + 1) * 64], finish=True)
+    guest.expect_goodbye()
+
+
+def test_five_hundred_guests_who_say_nothing_leave_no_trace(server: Server, story: Story) -> None:
+    server.serves_a_new_guest()
+    before = server.descriptors()
+    with story.summed_up("500 guests connected and said nothing: close, FIN, RST in turn"):
+        for number in range(500):
+            guest = server.guest()
+            if number % 3 == 0:
+                guest.close()
+            elif number % 3 == 1:
+                guest.leave()
+            else:
+                guest.reset()
+    server.serves_a_new_guest()
+    server.expect_descriptors(at_most=before)
