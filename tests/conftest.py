@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import resource
 import signal
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Optional
 
 import pytest
 
-from support import facts
+from support import facts, side_by_side
 from support.chapters import CHAPTERS, FOREIGN, Chapter
-from support.servers import SANITIZER, Server
+from support.servers import SANITIZER, Server, build
 from support.story import Story, WallReached
 
 StartServer = Callable[..., Server]
@@ -84,6 +84,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="not promised by every echo server"))
 
 
+def pytest_runtestloop(session: pytest.Session) -> Optional[bool]:
+    if side_by_side.jobs(session) > 1 and not session.config.getoption("--server"):
+        for chapter in CHAPTERS:  # before there are several processes that could do it
+            build(chapter)
+    return side_by_side.run(session)
+
+
 @pytest.fixture
 def story() -> Story:
     return Story()
@@ -127,10 +134,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def all_servers() -> Iterator[list[Server]]:
-    """At the end nothing of ours may be left: no process, no listening port."""
+    """At the end no process of ours may be left. (Ports: see Server.stop.)"""
     servers: list[Server] = []
     yield servers
-    sessions, ports = facts.sessions(), facts.listening_ports()
+    sessions = facts.sessions()
     left = [server.name for server in servers if server.process.pid in sessions]
-    left += [f"port {server.port}" for server in servers if server.port in ports]
     assert not left, f"left behind: {left}"

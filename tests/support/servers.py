@@ -331,6 +331,8 @@ class Server:
             drain.finish()
         gone = facts.eventually(lambda: not facts.session_members(self.process.pid), PATIENCE)
         assert gone, f"{self.name} left processes behind"
+        closed = facts.eventually(lambda: self.port not in facts.listening_ports(), PATIENCE)
+        assert closed, f"{self.name} left port {self.port} open"
 
     def _end_politely(self) -> None:
         """A leak is reported only by a process that ends by itself."""
