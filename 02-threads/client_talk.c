@@ -19,10 +19,11 @@
 
 static struct talk {
     int socket;
-    pthread_mutex_t lock;    /* guards the three below */
+    pthread_mutex_t lock;    /* guards all below */
     pthread_cond_t has_room; /* an echo came, the window is not full any more */
     struct window window;
-    bool ended; /* we have said goodbye */
+    bool ended;      /* we have said goodbye */
+    int write_error; /* why we cannot say any more, as an errno; 0: we can */
 } talk = {.lock = PTHREAD_MUTEX_INITIALIZER, .has_room = PTHREAD_COND_INITIALIZER};
 
 /* Sleeps until the window has room. The bytes in the room belong to the caller alone: the
@@ -48,14 +49,18 @@ static void note_sent(size_t length, bool ended)
     (void)pthread_mutex_unlock(&talk.lock);
 }
 
-/* What goes wrong while we write, the other thread hears when it reads, and tells it
- * better: with what came back until then. So this one only stops. */
+/* What goes wrong here is told by the other thread, with what came back until then: a
+ * connection reports its error once, and after that only its end. */
 static bool send_all(const unsigned char *bytes, size_t length)
 {
     while (length > 0) {
         ssize_t sent = socket_write(talk.socket, bytes, length);
-        if (sent < 0)
+        if (sent < 0) {
+            (void)pthread_mutex_lock(&talk.lock);
+            talk.write_error = (int)-sent;
+            (void)pthread_mutex_unlock(&talk.lock);
             return false;
+        }
         bytes += sent;
         length -= (size_t)sent;
     }
@@ -93,8 +98,13 @@ static bool server_owes(void)
 static bool check(const unsigned char *echo, size_t length, struct fault *fault)
 {
     (void)pthread_mutex_lock(&talk.lock);
-    bool fine = length == 0 ? window_check_end(&talk.window, talk.ended, fault)
-                            : window_check(&talk.window, echo, length, fault);
+    bool fine;
+    if (length > 0)
+        fine = window_check(&talk.window, echo, length, fault);
+    else if (talk.write_error != 0)
+        fine = fault_io(fault, "write", talk.write_error, talk.window.echoed);
+    else
+        fine = window_check_end(&talk.window, talk.ended, fault);
     (void)pthread_cond_signal(&talk.has_room);
     (void)pthread_mutex_unlock(&talk.lock);
     return fine;

@@ -19,9 +19,9 @@
 #define PLATE_SIZE (64 * 1024)
 #define REST_MS 100 /* when nobody can be taken in: look at the door again after this */
 
-/* A thread's own stack: the plate, and as much again for everything else, of which we have
- * measured an eighth in use (tests/test_server_stacks.py). Only pages that are touched cost
- * memory; the default of 8 MiB would run out of addresses first. */
+/* A thread's own stack: the plate, and as much again for everything else, of which we
+ * have measured an eighth in use (tests/test_server_stacks.py). Only pages that are
+ * touched cost memory; the default of 8 MiB would run out of addresses first. */
 #define STACK_SIZE (2 * PLATE_SIZE)
 
 /* What the host at the door tells the host at the table; freed by the latter. */

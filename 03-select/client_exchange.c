@@ -24,9 +24,10 @@ static bool send_piece(int socket, const unsigned char *piece, size_t length,
     return true;
 }
 
-/* One read may bring a part of the echo only: TCP carries bytes, not messages. */
+/* One read may bring a part of the echo only: TCP carries bytes, not messages. `end` is
+ * where the whole message ends, for the line that tells how much is missing. */
 static bool receive_piece(int socket, const unsigned char *piece, size_t length,
-                          size_t offset, struct fault *fault)
+                          size_t offset, size_t end, struct fault *fault)
 {
     unsigned char echo[PIECE];
     size_t done = 0;
@@ -36,7 +37,7 @@ static bool receive_piece(int socket, const unsigned char *piece, size_t length,
         if (got < 0)
             return fault_io(fault, "read", (int)-got, offset + done);
         if (got == 0)
-            return fault_early_end(fault, offset + done, offset + length);
+            return fault_early_end(fault, offset + done, end);
         if (!echo_is_right(piece + done, echo, (size_t)got, offset + done, fault))
             return false;
         done += (size_t)got;
@@ -48,12 +49,15 @@ bool exchange(int socket, const void *message, size_t length, size_t offset,
               struct fault *fault)
 {
     const unsigned char *piece = message;
+    size_t end = offset + length;
 
-    for (size_t done = 0; done < length; done += PIECE) {
-        size_t size = length - done < PIECE ? length - done : PIECE;
-        if (!send_piece(socket, piece + done, size, offset + done, fault) ||
-            !receive_piece(socket, piece + done, size, offset + done, fault))
+    for (size_t left = length; left > 0;) {
+        size_t size = left < PIECE ? left : PIECE;
+        if (!send_piece(socket, piece, size, end - left, fault) ||
+            !receive_piece(socket, piece, size, end - left, end, fault))
             return false;
+        piece += size;
+        left -= size;
     }
     return true;
 }

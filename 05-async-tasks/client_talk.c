@@ -24,6 +24,7 @@ static struct talk {
     struct window window;
     struct notify has_room; /* an echo came, the window is not full any more */
     bool ended;             /* we have said goodbye */
+    long write_error;       /* why we cannot say any more, as -errno; 0: we can */
     struct fault fault;
     unsigned char echo[ECHO_SIZE];
 } talk;
@@ -118,7 +119,7 @@ static struct poll keyboard_to_server_poll(struct future *future, struct waker *
         AWAIT(error, self->write_all,
               tcp_write_all(&talk.stream, typed.bytes, typed.length));
         if (error < 0)
-            ASYNC_RETURN(error); /* the reader hears of it too, and tells it better */
+            ASYNC_RETURN(talk.write_error = error); /* the other task tells it */
     }
     tcp_shutdown(&talk.stream);
     ASYNC_END(0);
@@ -151,6 +152,8 @@ static bool print_echo(long length, bool owed)
     if (length < 0)
         fine = fault_io(fault, "read", length == -ETIMEDOUT ? EAGAIN : (int)-length,
                         talk.window.echoed);
+    else if (length == 0 && talk.write_error != 0)
+        fine = fault_io(fault, "write", (int)-talk.write_error, talk.window.echoed);
     else if (length == 0)
         fine = window_check_end(&talk.window, talk.ended, fault);
     else

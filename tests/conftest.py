@@ -116,6 +116,7 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter, story: Story,
     for server in servers:  # what was said at the very end: leaks
         server.ended = server.process.returncode
         server.expect_health()
+        server.expect_closed_port()
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def all_servers() -> Iterator[list[Server]]:
-    """At the end no process of ours may be left. (Ports: see Server.stop.)"""
+    """At the end no process of ours may be left. (Ports: see start_server.)"""
     servers: list[Server] = []
     yield servers
     sessions = facts.sessions()

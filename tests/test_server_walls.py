@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-from typing import Iterator
-
 import pytest
 
 from conftest import StartServer
@@ -65,33 +60,17 @@ def test_guests_beyond_the_wall_are_turned_away_and_those_inside_served(
 @pytest.mark.wall("03-select", "select() cannot watch a descriptor from 1,024 on")
 def test_descriptors_beyond_1024_are_as_good_as_others(
         start_server: StartServer, story: Story, chapter: Chapter) -> None:
-    with _inherited_descriptors() as inherited:
-        story.tell(f"opened {MANY} descriptors which the server will inherit")
-        if chapter.below_fd_setsize:
-            ended = run_program(story, binary(chapter, "server"), "--port", "0",
-                                pass_fds=inherited)
-            story.check(ended.returncode == 1 and ended.stderr.startswith("server: "),
-                        "a clear line and exit status 1",
-                        f"exit status {ended.returncode} and: {ended.stderr}")
-            story.check_wall(False, "the server to serve", f"it says: {ended.stderr.strip()}")
-        server = start_server(pass_fds=inherited)
-        server.serves_a_new_guest()
+    story.tell(f"the server will start with all descriptors below {MANY} in use")
+    if chapter.below_fd_setsize:
+        ended = run_program(story, binary(chapter, "server"), "--port", "0", held_below=MANY)
+        story.check(ended.returncode == 1 and ended.stderr.startswith("server: "),
+                    "a clear line and exit status 1",
+                    f"exit status {ended.returncode} and: {ended.stderr}")
+        story.check_wall(False, "the server to serve", f"it says: {ended.stderr.strip()}")
+    server = start_server(held_below=MANY)
+    server.serves_a_new_guest()
 
 
 def _count_the_served(crowd: Crowd, story: Story) -> int:
     with story.summed_up("each of them sent a byte, and listened"):
         return sum(guest.is_served() for guest in crowd)
-
-
-@contextlib.contextmanager
-def _inherited_descriptors() -> Iterator[range]:
-    """Every number below MANY is in use, so that the server's own ones lie beyond."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    opened = [null]
-    try:
-        while opened[-1] < MANY:
-            opened.append(fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 3))
-        yield range(3, MANY)
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from functools import lru_cache
@@ -52,17 +53,28 @@ def binary(chapter: Chapter, program: str) -> Path:
 
 
 def run_program(story: Story, path: Path, *arguments: str,
-                pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
+                held_below: int = 0) -> subprocess.CompletedProcess[str]:
     """For programs that are expected to end by themselves."""
     command = shlex.join([f"{path.parent.name}/{path.name}", *arguments])
     story.tell(f"ran {command}")
     try:
-        return subprocess.run([str(path), *arguments], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              encoding="utf-8", timeout=PATIENCE, check=False,
-                              pass_fds=pass_fds)
+        return subprocess.run(holding([str(path), *arguments], held_below),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, encoding="utf-8",
+                              timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
         story.fail(f"{command} to end", f"it is still running after {PATIENCE:g} seconds")
+
+
+def holding(command: Sequence[str], below: int) -> list[str]:
+    """Starts the command with every descriptor below this number in use already."""
+    if not below:
+        return list(command)
+    fill = ("import os, sys\n"
+            "while os.dup(0) < int(sys.argv[1]): pass\n"
+            "for held in range(3, int(sys.argv[1])): os.set_inheritable(held, True)\n"
+            "os.execv(sys.argv[2], sys.argv[2:])")
+    return [sys.executable, "-c", fill, str(below), *command]
 
 
 def in_shell(command: Sequence[str], shell: str) -> list[str]:
@@ -122,7 +134,7 @@ class Server:
 
     def __init__(self, chapter: Chapter, story: Story, *arguments: str, command: str = "",
                  shell: str = "", port: Optional[int] = 0, stdout: Output = None,
-                 stderr: Output = None, pass_fds: Sequence[int] = ()) -> None:
+                 stderr: Output = None, held_below: int = 0) -> None:
         self.chapter = chapter
         self.story = story
         self.host = "127.0.0.1"
@@ -138,9 +150,9 @@ class Server:
         story.tell(f"started {self._as_typed(argv, shell)}")
         try:
             self.process = subprocess.Popen(
-                in_shell(argv, shell), stdin=subprocess.DEVNULL, start_new_session=True,
+                holding(in_shell(argv, shell), held_below), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if stdout is None else stdout,
-                stderr=subprocess.PIPE if stderr is None else stderr, pass_fds=pass_fds)
+                stderr=subprocess.PIPE if stderr is None else stderr, start_new_session=True)
         except OSError as error:
             story.fail("the server to start", f"it cannot: {error}")
         self.stdout = Drain(self.process.stdout)
@@ -331,6 +343,9 @@ class Server:
             drain.finish()
         gone = facts.eventually(lambda: not facts.session_members(self.process.pid), PATIENCE)
         assert gone, f"{self.name} left processes behind"
+
+    def expect_closed_port(self) -> None:
+        """Afterwards, when no other server of the same test can have it either."""
         closed = facts.eventually(lambda: self.port not in facts.listening_ports(), PATIENCE)
         assert closed, f"{self.name} left port {self.port} open"
 
