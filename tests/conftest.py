@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 from typing import Callable, Iterator, Optional
@@ -111,8 +112,9 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter, story: Story,
 
     request.node.servers = servers
     yield start
-    for server in servers:
-        server.stop()
+    with contextlib.ExitStack() as stops:  # all of them, whatever goes wrong with one
+        for server in servers:
+            stops.callback(server.stop)
     for server in servers:  # what was said at the very end: leaks
         server.ended = server.process.returncode
         server.expect_health()

@@ -117,7 +117,7 @@ def free_port() -> int:
 _candidates = itertools.count(20_000 + os.getpid() * 97 % 10_000)
 
 
-def take_ports_of_our_own() -> None:
-    """After a fork: parent and child must not hand out the same ones."""
+def take_ports_of_our_own(number: int) -> None:
+    """For processes that run side by side: no two hand out the same ones."""
     global _candidates
-    _candidates = itertools.count(20_000 + os.getpid() * 97 % 10_000)
+    _candidates = itertools.count(20_000 + 2_000 * number)

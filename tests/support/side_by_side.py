@@ -57,7 +57,7 @@ def _items_of_next_files(groups: list[list[pytest.Item]], queue: int) -> Iterato
 
 
 def _be_a_child(session: pytest.Session, groups: list[list[pytest.Item]], queue: int,
-                pipe: int) -> NoReturn:
+                pipe: int, number: int) -> NoReturn:
     config = session.config
     messenger = Messenger(config, pipe)
     status = 1
@@ -67,7 +67,7 @@ def _be_a_child(session: pytest.Session, groups: list[list[pytest.Item]], queue:
         capture.stop_global_capturing()  # its file is the parent's
         capture.start_global_capturing()
         config.pluginmanager.register(messenger)
-        facts.take_ports_of_our_own()
+        facts.take_ports_of_our_own(number)
         items = _items_of_next_files(groups, queue)
         item = next(items, None)
         while item is not None:
@@ -80,12 +80,13 @@ def _be_a_child(session: pytest.Session, groups: list[list[pytest.Item]], queue:
         os._exit(status)
 
 
-def _start_child(session: pytest.Session, groups: list[list[pytest.Item]], queue: int) -> int:
+def _start_child(session: pytest.Session, groups: list[list[pytest.Item]], queue: int,
+                 number: int) -> int:
     """Returns the end of the pipe that its reports come through."""
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.close(reading)
-        _be_a_child(session, groups, queue, writing)
+        _be_a_child(session, groups, queue, writing, number)
     os.close(writing)
     return reading
 
@@ -131,10 +132,9 @@ def run(session: pytest.Session) -> Optional[bool]:
     queue, tickets = os.pipe()
     os.write(tickets, bytes(range(len(groups))))
     os.close(tickets)
-    _listen(session, [_start_child(session, groups, queue) for _ in range(count)])
-    while count := count - 1:
+    _listen(session, [_start_child(session, groups, queue, i) for i in range(count)])
+    for _ in range(count):
         os.wait()
-    os.wait()
     if session.testsfailed:
         raise session.Failed(f"{session.testsfailed} tests have failed")
     return True
