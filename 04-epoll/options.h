@@ -13,6 +13,8 @@ struct server_options {
     long port;        /* --port, 0 to 65535, default 8080; 0: the kernel chooses */
     bool quiet;       /* --quiet: no lines about guests */
 };
+
+/* The server's command line. The texts in it are those of argv. */
 struct server_options server_options(int argc, char **argv);
 
 struct client_options {
@@ -22,6 +24,8 @@ struct client_options {
     long rounds;         /* --rounds: messages a guest */
     const char *message; /* what to say; "-": whatever comes on stdin */
 };
+
+/* The client's command line. The texts in it are those of argv. */
 struct client_options client_options(int argc, char **argv);
 
 /* What stands behind the two. One row an option; exactly one of text, number and flag

@@ -32,8 +32,7 @@ static struct talk {
 /* ---- a leaf of our own: ready when stdin can be read ----------------------------------
  *
  * The keyboard's descriptor stays a blocking one: it belongs to the shell too, which
- * would find it changed. So we ask poll(2) before each read; a bell only tells when to
- * ask. */
+ * would find it changed. So we ask poll(2) before each read; a bell tells when to ask. */
 
 struct keyboard_ready {
     struct future future;

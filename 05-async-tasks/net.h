@@ -20,11 +20,15 @@ struct tcp_listener {
  * stays yours. Several threads may each take over a copy of the same one: a newcomer then
  * wakes one of them. Returns 0 or -errno. (Tokio: TcpListener::from_std.) */
 int tcp_listener_from(struct tcp_listener *listener, int door);
+
+/* Closes the door; closed already, or all zeros, is fine. (Tokio: drop.) */
 void tcp_listener_close(struct tcp_listener *listener);
 
 struct tcp_stream {
     struct bell *bell; /* NULL: closed */
 };
+
+/* Closes the connection; closed already, or all zeros, is fine. (Tokio: drop.) */
 void tcp_close(struct tcp_stream *stream);
 
 /* Says our goodbye: nothing more will be sent. (Tokio: AsyncWriteExt::shutdown.) */
