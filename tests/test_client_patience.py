@@ -1,0 +1,68 @@
+"""Ten seconds without progress: then a client gives up, unless it waits for its keyboard.
+
+All these clients wait together, so that it takes ten seconds and not minutes: see
+support_clients/patience.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.chapters import Chapter
+from support_clients.patience import MANNERS, PATIENCE_OF_CLIENTS, PAUSED_ECHO, Waiting, WaitingRoom
+from support_clients.visits import VISITS, Visiting
+
+pytest_plugins = "support_clients.fixtures"
+pytestmark = pytest.mark.ours_only("its clients")
+
+
+@pytest.mark.parametrize("visiting", VISITS, ids=lambda visiting: visiting.name)
+@pytest.mark.parametrize("manners", MANNERS)
+def test_a_server_without_progress_is_given_up(
+        chapter: Chapter, waiting_room: WaitingRoom, manners: str, visiting: Visiting) -> None:
+    waiting = waiting_room.find(chapter.name, manners, visiting.name)
+    story, client = waiting.story, waiting.client
+    if manners == "shut-door":
+        line = client.expect_failure("connect", "Connection timed out")
+    else:
+        echoed = visiting.length if manners == "never-closes" else 0
+        line = client.expect_failure(f"no progress for {PATIENCE_OF_CLIENTS} seconds after "
+                                     f"{echoed} bytes of echo")
+    story.check(_lasted(waiting), f"{PATIENCE_OF_CLIENTS} seconds of patience",
+                f"it gave up earlier, saying: {line}")
+    if visiting.is_crowd and manners != "shut-door":
+        guests, echoes, errors = client.expect_report()
+        story.check(errors == 1 and guests == visiting.guests,
+                    "an error for the first guest only: the others had their echo",
+                    f"{errors} errors are reported")
+
+
+def test_a_keyboard_may_be_idle_for_longer(chapter: Chapter, waiting_room: WaitingRoom) -> None:
+    waiting = waiting_room.find(chapter.name, "idle-keyboard")
+    client = waiting.client
+    client.expect_echo(b"I shall be back\n")
+    waiting_room.wait_longer_than_a_client()
+    waiting.story.tell(f"left the keyboard alone for more than {PATIENCE_OF_CLIENTS} seconds")
+    waiting.story.check(client.process.poll() is None, "a client that still waits for its keyboard",
+                        "it has ended")
+    client.type(b"Here I am\n")
+    client.expect_echo(b"Here I am\n")
+    client.hang_up()
+    client.expect_success()
+
+
+def test_who_reads_its_stdout_may_pause_for_longer(
+        chapter: Chapter, waiting_room: WaitingRoom) -> None:
+    """`./client - <big.bin | less`: nothing moves, but the server is not to blame."""
+    waiting = waiting_room.find(chapter.name, "paused-reader")
+    waiting_room.wait_longer_than_a_client()
+    waiting.story.tell(f"read its stdout after more than {PATIENCE_OF_CLIENTS} seconds")
+    copy = waiting.client.hear(len(PAUSED_ECHO) + 1)
+    waiting.client.expect_success()
+    waiting.story.check(copy == PAUSED_ECHO, "the same bytes on stdout as on stdin",
+                        f"they differ, or are fewer than {len(PAUSED_ECHO)}: {len(copy)}")
+
+
+def _lasted(waiting: Waiting) -> bool:
+    """Seconds are noted by a thread, soon after the end: never too few."""
+    waiting.watcher.join()
+    return waiting.seconds > PATIENCE_OF_CLIENTS - 0.5
