@@ -138,9 +138,7 @@ int client_talk(const struct client_options *options)
     int error = pthread_create(&thread, NULL, keyboard_to_server, NULL);
     if (error != 0)
         fail("thread: %s", strerror(error));
+    (void)pthread_detach(thread); /* it may still sleep at the keyboard when we end */
     server_to_screen();
-    /* it has ended: we heard the answer to its goodbye */
-    (void)pthread_join(thread, NULL);
-    (void)close(talk.socket);
     return 0;
 }
