@@ -9,6 +9,7 @@ import pytest
 
 from conftest import StartServer
 from support import facts
+from support import machine
 from support.chapters import Chapter
 from support.servers import binary, run_program
 from support.story import Story
@@ -72,10 +73,10 @@ def test_without_options_it_goes_to_127_0_0_1_8080(
 def test_a_name_with_several_addresses_is_tried_until_one_answers(
         start_server: StartServer, start_client: StartClient, story: Story, tmp_path: Path,
         arguments: list[str]) -> None:
-    server = start_server()
+    server = start_server("--host", "127.0.0.3")  # the kernel's own 127.0.0.1 is tried first
     hosts = tmp_path / "hosts"
-    hosts.write_text("127.0.0.3 tokio.test\n127.0.0.2 tokio.test\n127.0.0.1 tokio.test\n")
-    story.tell("wrote three addresses for tokio.test into /etc/hosts; a server is at one of them")
+    hosts.write_text("127.0.0.1 tokio.test\n127.0.0.2 tokio.test\n127.0.0.3 tokio.test\n")
+    story.tell("wrote three addresses for tokio.test into /etc/hosts; a server is at the last")
     start_client("--host", "tokio.test", "--port", server.port, *arguments, before=[
         *unshare("--mount"), "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts),
     ]).expect_success()
@@ -83,6 +84,7 @@ def test_a_name_with_several_addresses_is_tried_until_one_answers(
 
 def test_a_host_by_name(start_server: StartServer, start_client: StartClient) -> None:
     server = start_server()
+    machine.needs_localhost()
     start_client("--host", "localhost", "--port", server.port).expect_success()
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from support.chapters import Chapter
-from support_clients.patience import MANNERS, PATIENCE_OF_CLIENTS, PAUSED_ECHO, Waiting, WaitingRoom
+from support_clients.patience import (MANNERS, PATIENCE_OF_CLIENTS, PAUSED_ECHO, Waiting,
+                                      WaitingRoom)
 from support_clients.visits import VISITS, Visiting
 
 pytest_plugins = "support_clients.fixtures"
@@ -42,8 +43,8 @@ def test_a_keyboard_may_be_idle_for_longer(chapter: Chapter, waiting_room: Waiti
     client.expect_echo(b"I shall be back\n")
     waiting_room.wait_longer_than_a_client()
     waiting.story.tell(f"left the keyboard alone for more than {PATIENCE_OF_CLIENTS} seconds")
-    waiting.story.check(client.process.poll() is None, "a client that still waits for its keyboard",
-                        "it has ended")
+    waiting.story.check(client.process.poll() is None,
+                        "a client that still waits for its keyboard", "it has ended")
     client.type(b"Here I am\n")
     client.expect_echo(b"Here I am\n")
     client.hang_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from typing import Iterable
 import pytest
 
 from making import copy, make, surroundings
+from support import facts
 from support.chapters import CHAPTERS
 from support.guests import PATIENCE
 from support.story import Story
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.ours_only("its Makefiles")
 
 QUICK = "CFLAGS=-O0"  # these tests are about make, not about the compiler
 FIRST = CHAPTERS[0].name
+STAYS = {"Ctrl-C": "exec sleep 600", "a crash of the compiler": "exit 1"}
 
 
 @pytest.fixture
@@ -210,26 +213,33 @@ def test_a_sanitizer_builds_beside_the_rest(alone: Path, story: Story) -> None:
     _expect_built(story, _make(story, alone, QUICK, "SAN=address"))
 
 
-def test_a_build_that_was_interrupted_is_finished_by_the_next(
-        alone: Path, story: Story, tmp_path: Path) -> None:
-    """Ctrl-C comes while one object is half written, and another one is done."""
-    fifo, compiler = tmp_path / "fifo", tmp_path / "slow-cc"
-    os.mkfifo(fifo)
+@pytest.mark.parametrize("trouble", ["Ctrl-C", "a crash of the compiler"])
+def test_a_build_that_broke_off_is_finished_by_the_next(
+        alone: Path, story: Story, tmp_path: Path, trouble: str) -> None:
+    """While one object is half written, and others are done."""
+    compiler, reached = tmp_path / "my-cc", tmp_path / "reached"
     compiler.write_text(f'''#!/bin/sh
 case "$*" in
-*"-c sockets.c"*) echo half >build/sockets.o; echo now >{fifo}; exec sleep {PATIENCE:g};;
+*"-c sockets.c"*) echo half >build/sockets.o; echo now >{reached}; {STAYS[trouble]};;
 *) exec cc "$@";;
 esac
 ''')
     compiler.chmod(0o755)
     call = ["make", "-j1", QUICK, f"CC={compiler}"]
-    story.tell("typed make, with a compiler that needs long for sockets.c")
+    story.tell("typed make, with a compiler that writes half of sockets.o")
     making = subprocess.Popen(call, cwd=alone, env=surroundings(), start_new_session=True,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    fifo.read_text()
-    story.tell("typed Ctrl-C when sockets.o was half written")
-    os.killpg(making.pid, signal.SIGINT)
-    story.check(making.wait(PATIENCE) != 0, "make to be interrupted", "it went on")
+    try:
+        facts.eventually(lambda: reached.exists() or making.poll() is not None, PATIENCE)
+        story.check(reached.exists(), "make to compile sockets.c", "it does not get there")
+        story.tell(f"then came {trouble}")
+        if trouble == "Ctrl-C":
+            os.killpg(making.pid, signal.SIGINT)
+        story.check(making.wait(PATIENCE) != 0, "make to end with an error", "it has none")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(making.pid, signal.SIGKILL)
+        making.wait()
     compiler.write_text('#!/bin/sh\nexec cc "$@"\n')
     lines = _make(story, alone, QUICK, f"CC={compiler}")
     story.check("build/sockets.o" in _built(lines), "sockets.o to be built anew",

@@ -7,6 +7,7 @@ from typing import Callable
 import pytest
 
 import pages
+from support import machine
 from pages import Page, Problem
 
 every_page = pytest.mark.parametrize("name", pages.page_names())
@@ -49,4 +50,7 @@ def test_every_number_is_that_of_the_code(name: str) -> None:
 
 @every_page
 def test_every_session_goes_as_shown(name: str) -> None:
+    machine.needs_terminals()
+    if "pgrep" in Page(name).text:
+        machine.needs_program("pgrep", "procps")
     expect_none(pages.check_sessions, name)

@@ -8,6 +8,7 @@ from typing import Callable
 import pytest
 
 import pages
+from support import machine
 from pages import Page, Problem
 
 SERVER = """\
@@ -154,12 +155,14 @@ def test_a_number_that_nobody_can_know_is_found(write: Write) -> None:
 
 
 def test_a_right_session_passes(write: Write) -> None:
+    machine.needs_terminals()
     expect(play(write("~~~console\n$ cat 01-one/server.c | head -1\n#include <stdio.h>\n"
                       "# a remark\n$ for i in 1 2\n> do echo $i; done\n1\n2\n$ seq 9\n1\n...\n9\n"
                       "$ echo it took 0.33 s\nit took ... s\n~~~\n")))
 
 
 def test_a_wrong_output_is_found_with_its_line(write: Write) -> None:
+    machine.needs_terminals()
     problems = play(write("~~~console\n$ echo one\none\n$ echo two\nthree\n~~~\n"))
     expect(problems, (4, "`echo two`"))
     assert "-three" in str(problems[0]) and "+two" in str(problems[0])
@@ -169,19 +172,23 @@ def test_a_wrong_output_is_found_with_its_line(write: Write) -> None:
     ("$ seq 3\n1\n2\n", 2), ("$ seq 2\n1\n2\n3\n", 2), ("$ seq 2\n2\n", 2), ("$ seq 3\n...\n2\n", 2),
     ("$ seq 3\n1\n2\n$ true\n", 2)], ids=repr)
 def test_output_that_is_short_or_long_is_found(write: Write, session: str, line: int) -> None:
+    machine.needs_terminals()
     expect(play(write(f"~~~console\n{session}~~~\n")), (line, "does not go as shown"))
 
 
 def test_ctrl_c_ends_what_runs(write: Write) -> None:
+    machine.needs_terminals()
     expect(play(write(f"~~~console\n$ {GREETER}\nready\n^C\ngoodbye\n$ echo $?\n0\n~~~\n")))
     expect(play(write(f"~~~console\n$ {GREETER}\nready\n^C\nfarewell\n~~~\n")), (4, "+goodbye"))
 
 
 def test_what_does_not_end_is_found_and_named(write: Write) -> None:
+    machine.needs_terminals()
     expect(play(write("~~~console\n$ sleep 1000\n$ echo two\ntwo\n~~~\n")), (2, "does not return"))
 
 
 def test_two_terminals_take_turns(write: Write) -> None:
+    machine.needs_terminals()
     text = ("~~~console\n$ mkfifo door; echo open; cat door; sleep 1000\nopen\n~~~\n"
             "~~~console 2\n$ echo hello >door\n~~~\n~~~console\nhello\n~~~\n"
             "~~~console 2\n$ echo still here\nstill here\n~~~\n~~~console\n^C\n~~~\n")
@@ -190,11 +197,13 @@ def test_two_terminals_take_turns(write: Write) -> None:
 
 
 def test_a_line_can_be_typed_to_a_program(write: Write) -> None:
+    machine.needs_terminals()
     expect(play(write("<!-- typed: Hello | you -->\n\n~~~console\n$ cat\nHello\nHello\nyou\nyou\n^D\n"
                       "$ echo and on\nand on\n~~~\n")))
 
 
 def test_a_session_leaves_neither_processes_nor_files(write: Write) -> None:
+    machine.needs_terminals()
     page = write("~~~console\n$ sleep 1000 & sleep 1000\n~~~\n"
                  "~~~console 2\n$ touch 01-one/left\n~~~\n")
     copy = pages.copy_of(page.top, page.top.parent / "copy")

@@ -9,6 +9,7 @@ import pytest
 
 from conftest import StartServer
 from support import facts
+from support import machine
 from support.chapters import Chapter
 from support.servers import Server, binary, run_program
 from support.story import Story
@@ -81,6 +82,8 @@ def test_a_restart_on_the_same_port_works_at_once(
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0.0.0.0"])
 def test_a_host_by_name_or_number(start_server: StartServer, host: str) -> None:
+    if host == "localhost":
+        machine.needs_localhost()
     start_server("--host", host).serves_a_new_guest()
 
 
