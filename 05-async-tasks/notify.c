@@ -12,7 +12,8 @@ void notify_ring(struct notify *notify)
 
 static struct poll notified_poll(struct future *future, struct waker *waker)
 {
-    struct notify *notify = ((struct notified *)future)->notify;
+    struct notified *self = (struct notified *)future;
+    struct notify *notify = self->notify;
 
     if (notify->rung) {
         notify->rung = false;
@@ -20,13 +21,16 @@ static struct poll notified_poll(struct future *future, struct waker *waker)
         return READY(0);
     }
     assert(notify->waiter == NULL || notify->waiter == waker);
-    notify->waiter = waker;
+    notify->waiter = self->waker = waker;
     return PENDING;
 }
 
+/* One that has not been polled has left nothing, and must not touch what another has. */
 static void notified_drop(struct future *future)
 {
-    ((struct notified *)future)->notify->waiter = NULL;
+    struct notified *self = (struct notified *)future;
+    if (self->notify->waiter == self->waker)
+        self->notify->waiter = NULL;
 }
 
 struct notified notified(struct notify *notify)

@@ -19,6 +19,7 @@ void notify_ring(struct notify *notify);
 struct notified {
     struct future future;
     struct notify *notify;
+    struct waker *waker; /* that we have left there; NULL: none */
 };
 struct notified notified(struct notify *notify);
 

@@ -207,25 +207,27 @@ void task_cancel(struct join *join)
     struct task *task = join->task;
     if (task == NULL || task->over)
         return;
-    if (task == tasks.running)
+    if (task == tasks.running) {
         task->cancelled = true;
-    else
-        finish(task, -ECANCELED); /* the handle is still there: nothing to free yet */
+    } else {
+        finish(task, -ECANCELED);
+        free_if_unreachable(task); /* its drop may have let go of this very handle */
+    }
 }
 
 /* ---- the last one, and whoever steps back ------------------------------------------ */
 
 static struct poll others_gone_poll(struct future *future, struct waker *waker)
 {
-    (void)future;
+    ((struct others_gone *)future)->waker = waker;
     tasks.last_one = waker;
     return tasks.alive == 1 ? READY(0) : PENDING;
 }
 
 static void others_gone_drop(struct future *future)
 {
-    (void)future;
-    tasks.last_one = NULL;
+    if (tasks.last_one == ((struct others_gone *)future)->waker)
+        tasks.last_one = NULL;
 }
 
 struct others_gone others_gone(void)

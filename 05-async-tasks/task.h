@@ -36,6 +36,7 @@ void task_cancel(struct join *join);
  * (Tokio: TaskTracker::wait.) */
 struct others_gone {
     struct future future;
+    struct waker *waker; /* that we have left; NULL: none */
 };
 struct others_gone others_gone(void);
 
