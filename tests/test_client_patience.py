@@ -37,6 +37,20 @@ def test_a_server_without_progress_is_given_up(
                     f"{errors} errors are reported")
 
 
+@pytest.mark.parametrize("manners", ["silent", "never-reads"])
+def test_a_conversation_is_given_up_as_soon_as_a_message(
+        chapter: Chapter, waiting_room: WaitingRoom, manners: str) -> None:
+    """No second ten seconds because the first began before anything was owed. Both clients
+    have waited at the same time, so a busy machine has delayed them both."""
+    message = waiting_room.find(chapter.name, manners, "message")
+    conversation = waiting_room.find(chapter.name, manners, "conversation")
+    for waiting in (message, conversation):
+        waiting.watcher.join()
+    conversation.story.check(conversation.seconds < 1.6 * message.seconds,
+                             f"an end after about {message.seconds:.0f} seconds, as with a message",
+                             f"it took {conversation.seconds:.0f}")
+
+
 def test_a_keyboard_may_be_idle_for_longer(chapter: Chapter, waiting_room: WaitingRoom) -> None:
     waiting = waiting_room.find(chapter.name, "idle-keyboard")
     client = waiting.client

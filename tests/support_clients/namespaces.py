@@ -17,6 +17,9 @@ def unshare(kind: str) -> list[str]:
     return words
 
 
+PROBES = {"--net": ["true"], "--mount": ["mount", "--bind", "/etc/hosts", "/etc/hosts"]}
+
+
 @lru_cache(maxsize=None)
 def _try(kind: str) -> tuple[list[str], str]:
     program = shutil.which("unshare")
@@ -24,7 +27,7 @@ def _try(kind: str) -> tuple[list[str], str]:
         return [], "it is missing"
     trouble = ""
     for words in ([program, kind], [program, "--map-root-user", kind]):
-        tried = subprocess.run([*words, "true"], stdin=subprocess.DEVNULL, text=True,
+        tried = subprocess.run([*words, *PROBES[kind]], stdin=subprocess.DEVNULL, text=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         if tried.returncode == 0:
             return words, ""
