@@ -7,11 +7,13 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "client_check.h"
 #include "client_window.h"
+#include "clock.h"
 #include "process.h"
 #include "sockets.h"
 
@@ -24,6 +26,7 @@ static struct talk {
     struct window window;
     bool ended;      /* we have said goodbye */
     int write_error; /* why we cannot say any more, as an errno; 0: we can */
+    int64_t waiting_since; /* for an echo that the server owes us */
 } talk = {.lock = PTHREAD_MUTEX_INITIALIZER, .has_room = PTHREAD_COND_INITIALIZER};
 
 /* Sleeps until the window has room. The bytes in the room belong to the caller alone: the
@@ -43,6 +46,8 @@ static struct piece wait_for_room(void)
 static void note_sent(size_t length, bool ended)
 {
     (void)pthread_mutex_lock(&talk.lock);
+    if (!window_owes(&talk.window))
+        talk.waiting_since = clock_now();
     talk.window.typed += length;
     talk.window.sent += length;
     talk.ended = ended;
@@ -85,13 +90,24 @@ static void *keyboard_to_server(void *unused)
     return NULL;
 }
 
-/* Whether there is something to wait for but the keyboard. */
-static bool server_owes(void)
+/* We wait for the keyboard as long as it takes, for a server who owes us something
+ * PATIENCE seconds. */
+static bool patience_is_over(void)
 {
     (void)pthread_mutex_lock(&talk.lock);
-    bool owes = window_owes(&talk.window) || talk.ended;
+    bool owed = window_owes(&talk.window) || talk.ended;
+    bool over = owed && clock_now() - talk.waiting_since >= PATIENCE * 1000;
     (void)pthread_mutex_unlock(&talk.lock);
-    return owes;
+    return over;
+}
+
+/* Whoever reads our stdout may take his time: the server is not to blame for that. */
+static void print_and_wait_anew(const unsigned char *echo, size_t length)
+{
+    print_bytes(echo, length);
+    (void)pthread_mutex_lock(&talk.lock);
+    talk.waiting_since = clock_now();
+    (void)pthread_mutex_unlock(&talk.lock);
 }
 
 /* Checks one read's worth; length 0 is the server's goodbye. */
@@ -117,16 +133,24 @@ static void server_to_screen(void)
     ssize_t length;
 
     do {
-        bool owed = server_owes(); /* if not, a silence of PATIENCE seconds is no fault */
         length = socket_read(talk.socket, echo, sizeof echo);
-        if (length == -EAGAIN && !owed)
+        if (length == -EAGAIN && !patience_is_over())
             continue;
         if (length < 0)
             fault_io(&fault, "read", (int)-length, talk.window.echoed);
         if (length < 0 || !check(echo, (size_t)length, &fault))
             fail("%s", fault.text);
-        print_bytes(echo, (size_t)length);
+        print_and_wait_anew(echo, (size_t)length);
     } while (length != 0);
+}
+
+/* A thread that sleeps in a read cannot be told that the other has sent something, and
+ * that the clock runs now. So it looks up once a second. */
+static void look_up_each_second(void)
+{
+    struct timeval second = {.tv_sec = 1};
+    if (setsockopt(talk.socket, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) == -1)
+        fail("setsockopt: %s", strerror(errno));
 }
 
 int client_talk(const struct client_options *options)
@@ -135,6 +159,7 @@ int client_talk(const struct client_options *options)
     pthread_t thread;
 
     talk.socket = socket_connect(options->host, options->port, &server);
+    look_up_each_second();
     int error = pthread_create(&thread, NULL, keyboard_to_server, NULL);
     if (error != 0)
         fail("thread: %s", strerror(error));

@@ -30,7 +30,6 @@ struct visit_talk {
     struct timeout patience;
     struct join keyboard;
     struct connect_any connect;
-    bool owed; /* when we began to wait, the server owed us something */
 };
 struct visit_talk visit_talk(const struct client_options *options);
 

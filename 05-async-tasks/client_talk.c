@@ -5,18 +5,19 @@
  * an await only: what both look at needs no lock.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client.h"
+#include "client_keyboard.h"
 #include "client_window.h"
+#include "clock.h"
 #include "notify.h"
 #include "process.h"
-#include "reactor.h"
 
 #define ECHO_SIZE (64 * 1024)
+#define LOOK_UP_MS 1000 /* from a read: has our patience come to an end? */
 
 static struct talk {
     struct server_place place;
@@ -25,58 +26,10 @@ static struct talk {
     struct notify has_room; /* an echo came, the window is not full any more */
     bool ended;             /* we have said goodbye */
     long write_error;       /* why we cannot say any more, as -errno; 0: we can */
+    int64_t waiting_since;  /* for an echo that the server owes us */
     struct fault fault;
     unsigned char echo[ECHO_SIZE];
 } talk;
-
-/* ---- a leaf of our own: ready when stdin can be read ----------------------------------
- *
- * The keyboard's descriptor stays a blocking one: it belongs to the shell too, which
- * would find it changed. So we ask poll(2) before each read; a bell tells when to ask. */
-
-struct keyboard_ready {
-    struct future future;
-    struct bell *bell; /* NULL: a file, which has none; and poll(2) always says yes */
-};
-
-/* Hung once, and never taken off. */
-static struct bell *keyboard_bell(void)
-{
-    static struct bell *bell;
-    static bool tried;
-    int error = tried ? 0 : reactor_add(STDIN_FILENO, 0, &bell);
-    if (error < 0 && error != -EPERM)
-        fail("stdin: %s", strerror(-error));
-    tried = true;
-    return bell;
-}
-
-static struct poll keyboard_poll(struct future *future, struct waker *waker)
-{
-    struct bell *bell = ((struct keyboard_ready *)future)->bell;
-    struct pollfd keyboard = {.fd = STDIN_FILENO, .events = POLLIN};
-
-    if (!task_may_go_on(waker))
-        return PENDING;
-    if (bell == NULL || poll(&keyboard, 1, 0) == 1)
-        return READY(0);
-    bell_used(bell, READING, -EAGAIN, 0);
-    (void)bell_ready(bell, READING, waker); /* no: just used up */
-    return PENDING;
-}
-
-static void keyboard_drop(struct future *future)
-{
-    struct bell *bell = ((struct keyboard_ready *)future)->bell;
-    if (bell != NULL)
-        bell_forget(bell, READING);
-}
-
-static struct keyboard_ready keyboard_ready(void)
-{
-    static const struct future_kind kind = {keyboard_poll, keyboard_drop};
-    return (struct keyboard_ready){{&kind}, keyboard_bell()};
-}
 
 /* ---- async fn keyboard_to_server: the second task ---------------------------------- */
 
@@ -98,6 +51,8 @@ static struct piece read_keyboard(void)
     if (length == -1 && errno != EINTR && errno != EAGAIN)
         fail("stdin: %s", strerror(errno));
     talk.ended = length == 0;
+    if (!window_owes(&talk.window))
+        talk.waiting_since = clock_now();
     room.length = length > 0 ? (size_t)length : 0;
     talk.window.typed += room.length;
     talk.window.sent += room.length; /* before it is: its echo cannot come earlier */
@@ -139,14 +94,21 @@ static struct join spawn_keyboard(void)
 
 /* ---- async fn visit_talk: the first task ------------------------------------------- */
 
-/* A read's answer. Returns whether the conversation goes on; what is wrong ends the
- * process. A silence of PATIENCE seconds is no fault when the server owed us nothing. */
-static bool print_echo(long length, bool owed)
+/* We wait for the keyboard as long as it takes, for a server who owes us something
+ * PATIENCE seconds. */
+static bool patience_is_over(void)
+{
+    bool owed = window_owes(&talk.window) || talk.ended;
+    return owed && clock_now() - talk.waiting_since >= PATIENCE * 1000;
+}
+
+/* A read's answer. Returns whether we go on; what is wrong ends the process. */
+static bool print_echo(long length)
 {
     struct fault *fault = &talk.fault;
     bool fine = true;
 
-    if (length == -ETIMEDOUT && !owed)
+    if (length == -ETIMEDOUT && !patience_is_over())
         return true;
     if (length < 0)
         fine = fault_io(fault, "read", length == -ETIMEDOUT ? EAGAIN : (int)-length,
@@ -159,7 +121,8 @@ static bool print_echo(long length, bool owed)
         fine = window_check(&talk.window, talk.echo, (size_t)length, fault);
     if (!fine)
         fail("%s", fault->text);
-    print_bytes(talk.echo, (size_t)length);
+    print_bytes(talk.echo, (size_t)length); /* who reads our stdout may take his time */
+    talk.waiting_since = clock_now();
     notify_ring(&talk.has_room);
     return length > 0;
 }
@@ -174,10 +137,9 @@ static struct poll visit_talk_poll(struct future *future, struct waker *waker)
         fail("%s", talk.fault.text);
     self->keyboard = spawn_keyboard();
     do {
-        self->owed = window_owes(&talk.window) || talk.ended;
         self->read = tcp_read(&talk.stream, talk.echo, sizeof talk.echo);
-        AWAIT(answer, self->patience, timeout(&self->read.future, PATIENCE * 1000));
-    } while (print_echo(answer, self->owed));
+        AWAIT(answer, self->patience, timeout(&self->read.future, LOOK_UP_MS));
+    } while (print_echo(answer));
     ASYNC_END(EXIT_SUCCESS);
 }
 

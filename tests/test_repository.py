@@ -38,7 +38,7 @@ SHARED = {
     "client_exchange.c": TO_04, "client_exchange.h": TO_04,
     "client_window.c": FROM_02, "client_window.h": FROM_02,
     "client_visit.c": "34", "client_visit.h": "34",
-    "clock.c": FROM_03, "clock.h": FROM_03,
+    "clock.c": FROM_02, "clock.h": FROM_02,
     "plates.c": FROM_04, "plates.h": FROM_04,
 }
 # One name, another technique in each chapter.

@@ -97,6 +97,8 @@ def _report(session: pytest.Session, line: bytes) -> bool:
     if data == "all done":
         return True
     config = session.config
+    if isinstance(data["longrepr"], list):
+        data["longrepr"] = tuple(data["longrepr"])  # why it was skipped; JSON has no tuples
     report = config.hook.pytest_report_from_serializable(config=config, data=data)
     if report.when == "setup":
         config.hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
