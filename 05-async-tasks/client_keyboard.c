@@ -1,7 +1,7 @@
-/* client_keyboard.c: a leaf of our own: ready when stdin can be read. See client_keyboard.h.
+/* client_keyboard.c: a leaf of our own. See client_keyboard.h.
  *
- * The keyboard's descriptor stays a blocking one: it belongs to the shell too, which would
- * find it changed. So we ask poll(2) before each read; a bell tells when to ask.
+ * The keyboard's descriptor stays a blocking one: it belongs to the shell too, which
+ * would find it changed. So we ask poll(2) before each read; a bell tells when to ask.
  */
 #include "client_keyboard.h"
 
