@@ -67,6 +67,14 @@ static void send_at_once(int socket)
     (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 }
 
+/* A byte that was sent as "urgent" (MSG_OOB) would be taken out of the stream, and would
+ * not be echoed. If it cannot be left in, all others are echoed all the same. */
+static void keep_urgent_bytes(int socket)
+{
+    int yes = 1;
+    (void)setsockopt(socket, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof yes);
+}
+
 /* close() may not be repeated after EINTR on Linux: the descriptor is gone either way. */
 static int close_with(int socket, int error)
 {
@@ -141,6 +149,7 @@ int socket_accept(int door, int flags, struct address *guest)
         int socket = accept4(door, &guest->any, &size, flags | SOCK_CLOEXEC);
         if (socket >= 0) {
             send_at_once(socket);
+            keep_urgent_bytes(socket);
             return socket;
         }
         if (!guest_is_gone(errno))

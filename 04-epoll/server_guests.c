@@ -27,7 +27,8 @@ struct guest {
     int fd;
     enum state state;
     bool readable, writable; /* the bell has rung for it, and it is not used up */
-    bool ended;              /* his goodbye is on its way: a short read is not the last */
+    /* goodbye, or an urgent byte: a short read is not the last */
+    bool ended;
     bool stirred; /* came, or sent something, since we last thought of goodbyes */
     bool queued;
     struct address who;
@@ -76,8 +77,8 @@ static bool make_row(int fd)
 static int seat(int bells, int fd, const struct address *who)
 {
     struct guest *guest = make_row(fd) ? calloc(1, sizeof *guest) : NULL;
-    struct epoll_event bell = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                               .data.fd = fd};
+    const uint32_t all = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP;
+    struct epoll_event bell = {.events = all | EPOLLET, .data.fd = fd};
     if (guest == NULL)
         return -ENOMEM;
     if (epoll_ctl(bells, EPOLL_CTL_ADD, fd, &bell) == -1) {
@@ -150,7 +151,8 @@ static bool guest_write(struct guest *guest)
 
 /* READING, DRAINING: takes an order onto a borrowed plate. A read that brought less than
  * asked for has emptied the kernel's buffer; to read once more only to be told EAGAIN
- * would be a call for nothing. But after a goodbye there is one more to come: 0. */
+ * would be a call for nothing. But after a goodbye there is one more to come: 0. And a
+ * read stops before an urgent byte (MSG_OOB): after one of those only EAGAIN counts. */
 static bool guest_read(struct guest *guest)
 {
     unsigned char *plate = plate_take();
@@ -198,7 +200,7 @@ void guest_ring(int fd, uint32_t events)
     const uint32_t over = EPOLLERR | EPOLLHUP;
     guest->readable |= (events & (EPOLLIN | EPOLLRDHUP | over)) != 0;
     guest->writable |= (events & (EPOLLOUT | over)) != 0;
-    guest->ended |= (events & (EPOLLRDHUP | over)) != 0;
+    guest->ended |= (events & (EPOLLRDHUP | EPOLLPRI | over)) != 0;
     if (can_go_on(guest))
         queue_add(guest);
 }

@@ -61,7 +61,8 @@ int reactor_add(int fd, uint32_t flags, struct bell **hung)
     if (bell == NULL)
         return -ENOMEM;
     /* EPOLLEXCLUSIVE goes with few others: see epoll_ctl(2) */
-    event.events = EPOLLET | EPOLLIN | (flags != 0 ? flags : EPOLLOUT | EPOLLRDHUP);
+    event.events = EPOLLET | EPOLLIN |
+                   (flags != 0 ? flags : EPOLLPRI | EPOLLOUT | EPOLLRDHUP);
     *bell = (struct bell){.fd = fd};
     if (epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, fd, &event) == -1)
         return -errno;
@@ -94,7 +95,7 @@ void reactor_wait(int ms)
     for (int i = 0; i < rung; i++) { /* -1, interrupted: nobody has rung */
         uint32_t heard = events[i].events;
         struct bell *bell = events[i].data.ptr;
-        if (heard & (EPOLLRDHUP | over))
+        if (heard & (EPOLLRDHUP | EPOLLPRI | over))
             bell->ended = true;
         if (heard & (EPOLLIN | EPOLLRDHUP | over))
             ring(bell, READING);

@@ -22,7 +22,7 @@ struct bell {
     struct waker *waiter[2]; /* by side; NULL: nobody */
     int fd;
     bool ready[2]; /* by side */
-    bool ended;    /* the other end has said goodbye: no more will come */
+    bool ended;    /* goodbye, or an urgent byte: a short read is not the last */
 };
 
 /* Opens and closes the reactor of this thread. Open: 0 or -errno. */
@@ -59,8 +59,9 @@ static inline void bell_forget(struct bell *bell, enum side side)
 }
 
 /* A system call has moved `moved` bytes of `asked`, or failed with -errno: is that side
- * used up? It is after -EAGAIN, and after less than asked for; except that when the other
- * end has said goodbye a read goes on until it has seen it. */
+ * used up? It is after -EAGAIN, and after less than asked for. Except for reads: when the
+ * other end has said goodbye, they go on until they have seen it; and a read stops before
+ * an urgent byte (MSG_OOB): after one of those only -EAGAIN counts. */
 static inline void bell_used(struct bell *bell, enum side side, long moved, long asked)
 {
     if (moved == -EAGAIN ||

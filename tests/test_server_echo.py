@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 
 import pytest
 
@@ -39,6 +40,21 @@ def test_byte_by_byte_each_comes_back(server: Server, story: Story) -> None:
 def test_any_bytes_come_back_unchanged(server: Server, message: bytes) -> None:
     guest = server.guest()
     guest.say(message)
+    guest.leave()
+
+
+@pytest.mark.ours_only("urgent bytes in their place; RFC 862 does not speak of them")
+def test_an_urgent_byte_holds_up_nothing(server: Server, story: Story) -> None:
+    """A read stops before it: who takes a short read for the last one waits for ever."""
+    guest = server.guest()
+    with server.paused():
+        guest.send(b"abc")
+        story.tell(f"{guest.name} sent 'D' as urgent (MSG_OOB)")
+        guest.socket.send(b"D", socket.MSG_OOB)
+        guest.owed += b"D"
+        guest.send(b"efg")
+    guest.read_echo()
+    guest.say(b"and so on")
     guest.leave()
 
 
