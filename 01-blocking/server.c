@@ -15,8 +15,9 @@
 #define PLATE_SIZE (64 * 1024)
 #define REST_MS 100 /* when nobody can be taken in: look at the door again after this */
 
-/* A write takes as many bytes as there is room for in the kernel, which may be fewer than
- * we have. Whoever ignores that loses the rest. Returns 0 or -errno. */
+/* A blocking write takes everything, unless something interrupts it; then it tells how
+ * many bytes it took. A non-blocking one, from chapter 03 on, takes what there is room
+ * for. Whoever ignores that number loses the rest. Returns 0 or -errno. */
 static int write_all(int guest, const unsigned char *plate, size_t length)
 {
     while (length > 0) {

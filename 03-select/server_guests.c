@@ -2,7 +2,7 @@
  *
  * Each guest has a plate of his own. What he cannot take yet stays on it, and as long as
  * something is on it he is not asked for more: that is backpressure, and it bounds our
- * memory. pselect() has told us whom to serve, so no call here waits.
+ * memory. No call here waits: the sockets are non-blocking.
  */
 #include "server_guests.h"
 

@@ -8,7 +8,7 @@
  *   timer     sleep, and a limit for any other future
  *   notify    one task rings for another
  *   net       TCP as futures: accept, connect, read, write_all
- *   signal    Ctrl-C as a future
+ *   ctrl_c    Ctrl-C as a future
  *   runtime   block_on: run, wait, run ... until it is done
  *
  * Who may hold what, and how long:

@@ -13,6 +13,6 @@ void seat_guest(struct tcp_stream stream, const struct address *who);
 
 /* Set once, before the first guest. */
 extern bool guest_quiet;      /* guests come and go without a line on stdout */
-extern int64_t guest_idle_ms; /* how long a guest may be silent; FOREVER */
+extern int64_t guest_idle_ms; /* how long we wait for an order; FOREVER */
 
 #endif
