@@ -56,6 +56,20 @@ def cpu_seconds(pids: list[int]) -> float:
     return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS_A_SECOND
 
 
+def awake_seconds(pids: list[int]) -> float:
+    """How long they have run, or wanted to: on a busy machine who spins gets little CPU, but
+    he wants it all the time. Where the kernel does not tell: how long they have run."""
+    if not (PROC / "self" / "schedstat").exists():
+        return cpu_seconds(pids)
+    awake = 0
+    for pid in pids:
+        for statistics in PROC.glob(f"{pid}/task/*/schedstat"):
+            with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+                ran, waited, _ = statistics.read_text().split()
+                awake += int(ran) + int(waited)
+    return awake / 1e9
+
+
 def _status(pid: int, field: str) -> int:
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()

@@ -245,9 +245,9 @@ class Server:
     def load(self, seconds: float = 0.3) -> float:
         """The share of one core that it uses, over a window of real time."""
         pids = self.pids
-        ticks, start = facts.cpu_seconds(pids), time.monotonic()
+        awake, start = facts.awake_seconds(pids), time.monotonic()
         time.sleep(seconds)
-        return (facts.cpu_seconds(pids) - ticks) / (time.monotonic() - start)
+        return (facts.awake_seconds(pids) - awake) / (time.monotonic() - start)
 
     def expect_calm(self, when: str) -> None:
         """Next to no CPU. One calm window is enough: what spins never has one."""
