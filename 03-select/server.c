@@ -20,24 +20,32 @@
 #include "sockets.h"
 
 #define TICK_MS 100     /* how often we look at what no descriptor tells */
+#define NEWCOMERS 64    /* as many are taken in before it is the guests' turn again */
 #define GOODBYE_MS 5000 /* after Ctrl-C, guests who have not left by then are cut */
 
 static int door = -1; /* -1: closed */
+static bool crowded;  /* more may stand there than we have taken in */
 static int shortage;  /* why we do not look at the door; 0: we do */
 static int64_t next_tick, deadline;
 
-/* Takes in all who stand at the door. When descriptors run out they stay there, and we
- * look again at the next tick. */
+/* Takes in who stands at the door; when many do, some now, and more after the guests have
+ * had their turn. When descriptors run out they stay there, and we look again at the next
+ * tick. */
 static void accept_guests(void)
 {
     struct address who;
-    int fd;
+    int fd = 0;
 
-    while ((fd = socket_accept(door, SOCK_NONBLOCK, &who)) >= 0)
-        guest_arrive(fd, &who);
-    if (fd != -EAGAIN && fd != -shortage)
-        log_error("Failed to accept; err = %s; trying again", strerror(-fd));
-    shortage = fd == -EAGAIN ? 0 : -fd;
+    for (int i = 0; i < NEWCOMERS && fd >= 0; i++) {
+        fd = socket_accept(door, SOCK_NONBLOCK, &who);
+        if (fd >= 0)
+            guest_arrive(fd, &who);
+    }
+    crowded = fd >= 0;
+    int error = crowded || fd == -EAGAIN ? 0 : -fd;
+    if (error != 0 && error != shortage)
+        log_error("Failed to accept; err = %s; trying again", strerror(error));
+    shortage = error;
 }
 
 /* Sleeps until somebody can be served; the sets say who. They must be filled anew for
@@ -67,7 +75,7 @@ static void tick(int64_t now)
         accept_guests();
     if (!signals_closing())
         return;
-    if (door != -1 && shortage == 0) {
+    if (door != -1 && !crowded && shortage == 0) {
         (void)close(door);
         door = -1;
     }

@@ -20,27 +20,35 @@
 #include "sockets.h"
 
 #define TICK_MS 100     /* how often we look at what no descriptor tells */
+#define NEWCOMERS 64    /* as many are taken in before it is the guests' turn again */
 #define GOODBYE_MS 5000 /* after Ctrl-C, guests who have not left by then are cut */
 #define BATCH 256       /* bells we listen to at a time */
 
 /* epoll; the descriptor of Ctrl-C, -1: it has come */
 static int bells = -1, signals = -1;
 static int door = -1;                /* -1: closed */
+static bool crowded;                 /* more may stand there than we have taken in */
 static int shortage;                 /* why we do not look at the door; 0: we do */
 static int64_t next_tick, deadline;
 
-/* Takes in all who stand at the door. When descriptors run out they stay there, and we
- * look again at the next tick: the bell at the door rings for newcomers only. */
+/* Takes in who stands at the door; when many do, some now, and more after the guests have
+ * had their turn. When descriptors run out they stay there, and we look again at the next
+ * tick: the bell at the door rings for newcomers only. */
 static void accept_guests(void)
 {
     struct address who;
-    int fd;
+    int fd = 0;
 
-    while ((fd = socket_accept(door, SOCK_NONBLOCK, &who)) >= 0)
-        guest_arrive(bells, fd, &who);
-    if (fd != -EAGAIN && fd != -shortage)
-        log_error("Failed to accept; err = %s; trying again", strerror(-fd));
-    shortage = fd == -EAGAIN ? 0 : -fd;
+    for (int i = 0; i < NEWCOMERS && fd >= 0; i++) {
+        fd = socket_accept(door, SOCK_NONBLOCK, &who);
+        if (fd >= 0)
+            guest_arrive(bells, fd, &who);
+    }
+    crowded = fd >= 0;
+    int error = crowded || fd == -EAGAIN ? 0 : -fd;
+    if (error != 0 && error != shortage)
+        log_error("Failed to accept; err = %s; trying again", strerror(error));
+    shortage = error;
 }
 
 /* Whether there is something to do that no bell tells; see tick(). */
@@ -49,24 +57,23 @@ static bool ticking(void)
     return shortage != 0 || signals == -1;
 }
 
-/* Sleeps until bells ring, unless guests are waiting for their next turn already; then
- * only listens. Notes all bells before anybody is served: who leaves in this round cannot
- * be mistaken for who comes in the next. */
+/* Sleeps until bells ring, unless somebody is waiting for his next turn already; then
+ * only listens. Newcomers come last: one who is new on a descriptor must not be taken for
+ * the one who has just left it. */
 static void wait_for_bells(bool busy)
 {
     struct epoll_event events[BATCH];
-    bool knocked = false;
 
     int rung = epoll_wait(bells, events, BATCH, busy ? 0 : ticking() ? TICK_MS : -1);
     for (int i = 0; i < rung; i++) {
         if (events[i].data.fd == door)
-            knocked = true;
+            crowded = true;
         else if (events[i].data.fd == signals)
             signals = signals_take(signals);
         else
             guest_ring(events[i].data.fd, events[i].events);
     }
-    if (knocked)
+    if (crowded)
         accept_guests();
 }
 
@@ -79,7 +86,7 @@ static void tick(int64_t now)
         accept_guests();
     if (signals != -1)
         return;
-    if (door != -1 && shortage == 0) {
+    if (door != -1 && !crowded && shortage == 0) {
         (void)close(door);
         door = -1;
     }
@@ -121,7 +128,7 @@ int main(int argc, char **argv)
     while ((door != -1 || guests_count() > 0) &&
            (deadline == 0 || clock_now() < deadline)) {
         wait_for_bells(busy);
-        busy = guests_serve();
+        busy = guests_serve() || crowded;
         if (ticking() && clock_now() >= next_tick)
             tick(clock_now());
     }

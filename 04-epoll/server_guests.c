@@ -2,7 +2,8 @@
  *
  * A bell rings once for each change (edge-triggered): "something came", "there is room
  * again". Who has heard it must remember it until it is used up. So each guest is a state
- * machine: what he waits for, what has rung, and a place in the queue when the two meet.
+ * machine: what he waits for, what has rung, and a place in the queue when he has more to
+ * say than one turn holds.
  */
 #include "server_guests.h"
 
@@ -15,7 +16,11 @@
 #include "plates.h"
 #include "process.h"
 
-#define TURN 8 /* steps a guest may go before it is the next one's turn */
+#define TURN 8 /* orders a guest may give before it is the next one's turn */
+
+/* After one of these a short read is not the last: there is a goodbye to come, or an
+ * error; or the read stopped before an urgent byte (MSG_OOB). */
+#define MORE_TO_COME (EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR)
 
 enum state {
     READING,  /* waits for an order; has no plate */
@@ -26,10 +31,8 @@ enum state {
 struct guest {
     int fd;
     enum state state;
-    bool readable, writable; /* the bell has rung for it, and it is not used up */
-    /* goodbye, or an urgent byte: a short read is not the last */
-    bool ended;
-    bool stirred; /* came, or sent something, since we last thought of goodbyes */
+    uint32_t heard; /* what his bell has said, in epoll's words, and is not used up */
+    bool stirred;   /* came, or sent something, since we last thought of goodbyes */
     bool queued;
     struct address who;
     size_t start, end;
@@ -51,8 +54,6 @@ int guests_count(void)
 
 static void queue_add(struct guest *guest)
 {
-    if (guest->queued)
-        return;
     guest->queued = true;
     guest->next = NULL;
     *queue_end = guest;
@@ -106,8 +107,8 @@ void guest_arrive(int bells, int fd, const struct address *who)
     }
 }
 
-/* Only ever called in the guest's own turn, when he is not in the queue; and the events
- * of a batch have all been noted before the first turn. So nobody remembers him. */
+/* Only ever called in the guest's own turn, when he is not in the queue. What is still in
+ * the air for his descriptor finds nobody there: newcomers are let in after the batch. */
 static void guest_leave(struct guest *guest)
 {
     guests[guest->fd] = NULL;
@@ -126,83 +127,92 @@ static void guest_fail(struct guest *guest, const char *call, ssize_t error)
     guest_leave(guest);
 }
 
-/* The two steps below return whether another step can follow at once; when not, the guest
+static bool can_go_on(const struct guest *guest)
+{
+    return guest->heard & (guest->state == WRITING ? EPOLLOUT : EPOLLIN);
+}
+
+/* The two steps below return whether another one can follow at once; when not, the guest
  * waits for his bell, or has left. */
 
 /* WRITING: sends what it can. A write that took less than all has filled the kernel's
  * buffer: the bell will ring when there is room. When the plate is empty: READING. */
 static bool guest_write(struct guest *guest)
 {
-    ssize_t sent = socket_write(guest->fd, guest->plate + guest->start,
-                                guest->end - guest->start);
+    size_t left = guest->end - guest->start;
+    ssize_t sent = socket_write(guest->fd, guest->plate + guest->start, left);
+
+    if (sent == (ssize_t)left) {
+        plate_return(guest->plate);
+        guest->plate = NULL;
+        guest->state = READING;
+        return can_go_on(guest);
+    }
     if (sent < 0 && sent != -EAGAIN) {
         guest_fail(guest, "write to", sent);
         return false;
     }
     guest->start += sent > 0 ? (size_t)sent : 0;
-    guest->writable = guest->start == guest->end;
-    if (!guest->writable)
-        return false;
-    plate_return(guest->plate);
-    guest->plate = NULL;
-    guest->state = READING;
-    return true;
+    guest->heard &= ~(uint32_t)EPOLLOUT;
+    return false;
 }
 
-/* READING, DRAINING: takes an order onto a borrowed plate. A read that brought less than
- * asked for has emptied the kernel's buffer; to read once more only to be told EAGAIN
- * would be a call for nothing. But after a goodbye there is one more to come: 0. And a
- * read stops before an urgent byte (MSG_OOB): after one of those only EAGAIN counts. */
+/* An order has come: what is on the plate goes back at once, as far as there is room. */
+static bool guest_order(struct guest *guest, unsigned char *plate, size_t length)
+{
+    guest->plate = plate;
+    guest->start = 0;
+    guest->end = length;
+    guest->state = WRITING;
+    guest->stirred = true;
+    return guest_write(guest);
+}
+
+/* READING, DRAINING: reads onto a borrowed plate. A read that brought less than asked for
+ * has emptied the kernel's buffer; to read once more only to be told EAGAIN would be a
+ * call for nothing. */
 static bool guest_read(struct guest *guest)
 {
     unsigned char *plate = plate_take();
     ssize_t length = plate == NULL ? -ENOMEM : socket_read(guest->fd, plate, PLATE_SIZE);
-    if (length > 0 && guest->state == READING) {
-        guest->plate = plate;
-        guest->start = 0;
-        guest->end = (size_t)length;
-        guest->state = WRITING;
-        guest->stirred = true;
-    } else {
-        plate_return(plate); /* while DRAINING: heard and forgotten */
-    }
-    guest->readable = length == PLATE_SIZE || (length > 0 && guest->ended);
+
+    if (length != PLATE_SIZE && (length <= 0 || !(guest->heard & MORE_TO_COME)))
+        guest->heard &= ~(uint32_t)EPOLLIN;
+    if (length > 0 && guest->state == READING)
+        return guest_order(guest, plate, (size_t)length);
+    plate_return(plate); /* nothing came; or, while DRAINING, heard and forgotten */
+    if (length > 0 || length == -EAGAIN)
+        return can_go_on(guest);
     if (length == 0)
         guest_leave(guest);
-    else if (length < 0 && length != -EAGAIN)
+    else
         guest_fail(guest, "read from", length);
-    return length > 0;
-}
-
-static bool can_go_on(const struct guest *guest)
-{
-    return guest->state == WRITING ? guest->writable : guest->readable;
+    return false;
 }
 
 /* As far as it goes, but no farther than a turn: then to the end of the queue, because no
  * bell will ring for what we have left undone ourselves. */
 static void guest_serve(struct guest *guest)
 {
-    for (int step = 0; step < TURN; step++) {
-        if (!can_go_on(guest))
-            return;
-        if (!(guest->state == WRITING ? guest_write(guest) : guest_read(guest)))
-            return;
-    }
-    queue_add(guest);
+    bool more = true;
+
+    for (int order = 0; more && order < TURN; order++)
+        more = guest->state == WRITING ? guest_write(guest) : guest_read(guest);
+    if (more)
+        queue_add(guest);
 }
 
+/* Who has hung up, or was cut off, is worth a read and a write: they tell. */
 void guest_ring(int fd, uint32_t events)
 {
     struct guest *guest = guests[fd];
     if (guest == NULL)
-        return; /* has left; this was still in the air */
-    const uint32_t over = EPOLLERR | EPOLLHUP;
-    guest->readable |= (events & (EPOLLIN | EPOLLRDHUP | over)) != 0;
-    guest->writable |= (events & (EPOLLOUT | over)) != 0;
-    guest->ended |= (events & (EPOLLRDHUP | EPOLLPRI | over)) != 0;
-    if (can_go_on(guest))
-        queue_add(guest);
+        return; /* has left in this very round; this was still in the air */
+    if (events & (EPOLLHUP | EPOLLERR))
+        events |= EPOLLIN | EPOLLOUT;
+    guest->heard |= events;
+    if (can_go_on(guest) && !guest->queued)
+        guest_serve(guest);
 }
 
 bool guests_serve(void)

@@ -15,10 +15,11 @@ void guest_arrive(int bells, int fd, const struct address *who);
 /* How many guests are here. */
 int guests_count(void);
 
-/* His bell has rung: notes what epoll said about descriptor fd. Serves nobody yet. */
+/* His bell has rung: epoll has `events` to tell of descriptor fd. He has a turn at once,
+ * unless he waits for one already. */
 void guest_ring(int fd, uint32_t events);
 
-/* A turn for each guest who can be served. Returns whether some are waiting for another
+/* A turn for each guest who waits for one. Returns whether some are waiting for another
  * one already: then nobody may sleep. */
 bool guests_serve(void);
 

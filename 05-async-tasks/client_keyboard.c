@@ -35,8 +35,8 @@ static struct poll keyboard_poll(struct future *future, struct waker *waker)
         return PENDING;
     if (bell == NULL || poll(&keyboard, 1, 0) == 1)
         return READY(0);
-    bell_used(bell, READING, -EAGAIN, 0);
-    (void)bell_ready(bell, READING, waker); /* no: just used up */
+    bell_used(bell, READ_SIDE, -EAGAIN, 0);
+    (void)bell_ready(bell, READ_SIDE, waker); /* no: just used up */
     return PENDING;
 }
 
@@ -44,7 +44,7 @@ static void keyboard_drop(struct future *future)
 {
     struct bell *bell = ((struct keyboard_ready *)future)->bell;
     if (bell != NULL)
-        bell_forget(bell, READING);
+        bell_forget(bell, READ_SIDE);
 }
 
 struct keyboard_ready keyboard_ready(void)

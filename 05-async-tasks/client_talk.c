@@ -11,9 +11,9 @@
 
 #include "client.h"
 #include "client_keyboard.h"
+#include "client_notify.h"
 #include "client_window.h"
 #include "clock.h"
-#include "notify.h"
 #include "process.h"
 
 #define ECHO_SIZE (64 * 1024)

@@ -63,13 +63,13 @@ int ctrl_c_listen(void)
     listener.rung = false;
     listener.waker.wake = hear;
     /* no: it has just been hung */
-    (void)bell_ready(listener.bell, READING, &listener.waker);
+    (void)bell_ready(listener.bell, READ_SIDE, &listener.waker);
     return 0;
 }
 
 void ctrl_c_leave(void)
 {
-    bell_forget(listener.bell, READING);
+    bell_forget(listener.bell, READ_SIDE);
     reactor_remove(listener.bell);
 }
 
@@ -88,9 +88,12 @@ struct ctrl_c ctrl_c(void)
 
 static struct poll until_poll(struct future *future, struct waker *waker)
 {
-    if (listener.rung)
-        return READY(-ECANCELED);
-    return future_poll(((struct until_ctrl_c *)future)->work, waker);
+    struct future *work = ((struct until_ctrl_c *)future)->work;
+
+    if (!listener.rung)
+        return future_poll(work, waker);
+    future_drop(work);
+    return READY(-ECANCELED);
 }
 
 static void until_drop(struct future *future)

@@ -8,6 +8,7 @@ static struct poll race_poll(struct future *future, struct waker *waker)
     for (int i = 0; i < 2; i++) {
         struct poll answer = future_poll(self->runners[i], waker);
         if (answer.ready) {
+            future_drop(self->runners[1 - i]);
             self->value = answer.value;
             return READY(i);
         }

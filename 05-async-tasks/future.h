@@ -6,7 +6,6 @@
  *   task      a future that somebody runs; the queue of those who can go on
  *   reactor   epoll: which descriptor is ready, and who wants to know
  *   timer     sleep, and a limit for any other future
- *   notify    one task rings for another
  *   net       TCP as futures: accept, connect, read, write_all
  *   ctrl_c    Ctrl-C as a future
  *   runtime   block_on: run, wait, run ... until it is done
@@ -14,8 +13,9 @@
  * Who may hold what, and how long:
  *
  *   1. A future may be copied until its first poll; never after. (Rust: Pin.)
- *   2. Whoever makes a future drops it, once: when it is ready or no longer wanted. That
- *      drops those it waits for; a leaf takes its waker off the list it is on.
+ *   2. A future that is ready has given back all it held. Whoever makes one and does not
+ *      want to wait for that drops it, once: it then drops those it waits for itself, and
+ *      a leaf takes its waker off the list it is on.
  *   3. A waker belongs to its task and lives as long as the task's future. By rule 2 no
  *      list holds it longer; so nothing is counted here, and nothing is freed too early.
  *   4. A future is polled in its task's turn only, and not again after it was ready.
@@ -47,8 +47,8 @@ struct poll {
 /* What the futures of one kind have in common.
  * poll  goes on as far as it can. PENDING: the waker has been left with somebody who will
  *       call it; it is that of the last poll that counts.
- * drop  gives back what the future holds; NULL when that is nothing. The memory of the
- *       future itself belongs to whoever made it. */
+ * drop  gives back what the future holds, before its end; NULL when that is nothing. The
+ *       memory of the future itself belongs to whoever made it. */
 struct future;
 struct future_kind {
     struct poll (*poll)(struct future *future, struct waker *waker);
@@ -119,26 +119,30 @@ struct frame {
     } while (0)
 
 #define ASYNC_RETURN(number)                                                            \
-    do {                                                                                \
-        self->frame.state = FRAME_OVER;                                                 \
-        return READY(number);                                                           \
-    } while (0)
+    return frame_return(&self->frame, future, (number))
 
 #define ASYNC_END(number)                                                               \
     }                                                                                   \
     ASYNC_RETURN(number)
 
-/* Polls what the frame waits for. When it is ready: *result is its number, and it is
- * dropped. */
+/* Polls what the frame waits for. When it is ready, *result is its number. */
 static inline bool frame_await(struct frame *frame, struct waker *waker, long *result)
 {
     struct poll answer = future_poll(frame->awaiting, waker);
     if (!answer.ready)
         return false;
     *result = answer.value;
-    future_drop(frame->awaiting);
     frame->awaiting = NULL;
     return true;
+}
+
+/* The end of an async function: what it still holds goes back, by its own drop. */
+static inline struct poll frame_return(struct frame *frame, struct future *future,
+                                       long number)
+{
+    frame->state = FRAME_OVER;
+    future_drop(future);
+    return READY(number);
 }
 
 /* For the drop function of an async function: drops what it waits for. */

@@ -57,7 +57,7 @@ int tcp_try_accept(struct tcp_listener *listener, struct tcp_stream *stream,
 {
     int fd = socket_accept(listener->bell->fd, SOCK_NONBLOCK, who);
     if (fd < 0) {
-        bell_used(listener->bell, READING, fd, 0);
+        bell_used(listener->bell, READ_SIDE, fd, 0);
         return fd;
     }
     int error = reactor_add(fd, 0, &stream->bell);
@@ -70,7 +70,7 @@ static struct poll accept_poll(struct future *future, struct waker *waker)
 {
     struct tcp_accept *self = (struct tcp_accept *)future;
 
-    while (may_call(self->listener->bell, READING, waker)) {
+    while (may_call(self->listener->bell, READ_SIDE, waker)) {
         int error = tcp_try_accept(self->listener, self->stream, self->who);
         if (error != -EAGAIN)
             return READY(error);
@@ -80,7 +80,7 @@ static struct poll accept_poll(struct future *future, struct waker *waker)
 
 static void accept_drop(struct future *future)
 {
-    bell_forget(((struct tcp_accept *)future)->listener->bell, READING);
+    bell_forget(((struct tcp_accept *)future)->listener->bell, READ_SIDE);
 }
 
 struct tcp_accept tcp_accept(struct tcp_listener *listener, struct tcp_stream *stream,
@@ -111,21 +111,21 @@ static struct poll connect_poll(struct future *future, struct waker *waker)
 
     if (error < 0)
         return READY(error);
-    if (!may_call(self->bell, WRITING, waker))
+    if (!may_call(self->bell, WRITE_SIDE, waker))
         return PENDING;
     error = socket_connected(self->bell->fd);
     if (error < 0)
-        return READY(error); /* drop closes it */
+        close_bell(&self->bell);
     self->stream->bell = self->bell;
     self->bell = NULL;
-    return READY(0);
+    return READY(error);
 }
 
 static void connect_drop(struct future *future)
 {
     struct tcp_connect *self = (struct tcp_connect *)future;
     if (self->bell != NULL)
-        bell_forget(self->bell, WRITING);
+        bell_forget(self->bell, WRITE_SIDE);
     close_bell(&self->bell);
 }
 
@@ -141,12 +141,12 @@ struct tcp_connect tcp_connect(const struct address *server, struct tcp_stream *
 static struct poll readable_poll(struct future *future, struct waker *waker)
 {
     struct tcp_readable *self = (struct tcp_readable *)future;
-    return may_call(self->bell, READING, waker) ? READY(0) : PENDING;
+    return may_call(self->bell, READ_SIDE, waker) ? READY(0) : PENDING;
 }
 
 static void readable_drop(struct future *future)
 {
-    bell_forget(((struct tcp_readable *)future)->bell, READING);
+    bell_forget(((struct tcp_readable *)future)->bell, READ_SIDE);
 }
 
 struct tcp_readable tcp_readable(const struct tcp_stream *stream)
@@ -158,7 +158,7 @@ struct tcp_readable tcp_readable(const struct tcp_stream *stream)
 long tcp_try_read(struct tcp_stream *stream, void *buffer, size_t size)
 {
     long length = socket_read(stream->bell->fd, buffer, size);
-    bell_used(stream->bell, READING, length, (long)size);
+    bell_used(stream->bell, READ_SIDE, length, (long)size);
     return length;
 }
 
@@ -166,7 +166,7 @@ static struct poll read_poll(struct future *future, struct waker *waker)
 {
     struct tcp_read *self = (struct tcp_read *)future;
 
-    while (may_call(self->stream->bell, READING, waker)) {
+    while (may_call(self->stream->bell, READ_SIDE, waker)) {
         long length = tcp_try_read(self->stream, self->buffer, self->size);
         if (length != -EAGAIN)
             return READY(length);
@@ -176,7 +176,7 @@ static struct poll read_poll(struct future *future, struct waker *waker)
 
 static void read_drop(struct future *future)
 {
-    bell_forget(((struct tcp_read *)future)->stream->bell, READING);
+    bell_forget(((struct tcp_read *)future)->stream->bell, READ_SIDE);
 }
 
 struct tcp_read tcp_read(struct tcp_stream *stream, void *buffer, size_t size)
@@ -193,10 +193,10 @@ static struct poll write_all_poll(struct future *future, struct waker *waker)
     struct bell *bell = self->stream->bell;
 
     while (self->length > 0) {
-        if (!may_call(bell, WRITING, waker))
+        if (!may_call(bell, WRITE_SIDE, waker))
             return PENDING;
         long sent = socket_write(bell->fd, self->bytes, self->length);
-        bell_used(bell, WRITING, sent, (long)self->length);
+        bell_used(bell, WRITE_SIDE, sent, (long)self->length);
         if (sent < 0 && sent != -EAGAIN)
             return READY(sent);
         if (sent > 0) {
@@ -209,7 +209,7 @@ static struct poll write_all_poll(struct future *future, struct waker *waker)
 
 static void write_all_drop(struct future *future)
 {
-    bell_forget(((struct tcp_write_all *)future)->stream->bell, WRITING);
+    bell_forget(((struct tcp_write_all *)future)->stream->bell, WRITE_SIDE);
 }
 
 struct tcp_write_all tcp_write_all(struct tcp_stream *stream, const void *bytes,

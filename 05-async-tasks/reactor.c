@@ -3,7 +3,6 @@
 #include "reactor.h"
 
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #define BATCH 256
@@ -72,34 +71,36 @@ int reactor_add(int fd, uint32_t flags, struct bell **hung)
 
 void reactor_remove(struct bell *bell)
 {
-    assert(bell->waiter[READING] == NULL && bell->waiter[WRITING] == NULL);
+    assert(bell->reader == NULL && bell->writer == NULL);
     /* close() does it too, but only if nobody has a copy of the descriptor. */
     (void)epoll_ctl(reactor.epoll, EPOLL_CTL_DEL, bell->fd, NULL); /* it has been added */
 }
 
-static void ring(struct bell *bell, enum side side)
+static void wake(struct waker **waiter)
 {
-    struct waker *waiter = bell->waiter[side];
-    bell->ready[side] = true;
-    bell->waiter[side] = NULL;
-    if (waiter != NULL)
-        waiter->wake(waiter);
+    struct waker *waker = *waiter;
+    *waiter = NULL;
+    if (waker != NULL)
+        waker->wake(waker);
+}
+
+/* Who has hung up, or was cut off, is worth a read and a write: they tell. */
+static void ring(struct bell *bell, uint32_t events)
+{
+    if (events & (EPOLLHUP | EPOLLERR))
+        events |= EPOLLIN | EPOLLOUT;
+    bell->heard |= events;
+    if (events & READ_SIDE)
+        wake(&bell->reader);
+    if (events & WRITE_SIDE)
+        wake(&bell->writer);
 }
 
 void reactor_wait(int ms)
 {
-    const uint32_t over = EPOLLHUP | EPOLLERR;
     struct epoll_event events[BATCH];
-
     int rung = epoll_wait(reactor.epoll, events, BATCH, ms);
-    for (int i = 0; i < rung; i++) { /* -1, interrupted: nobody has rung */
-        uint32_t heard = events[i].events;
-        struct bell *bell = events[i].data.ptr;
-        if (heard & (EPOLLRDHUP | EPOLLPRI | over))
-            bell->ended = true;
-        if (heard & (EPOLLIN | EPOLLRDHUP | over))
-            ring(bell, READING);
-        if (heard & (EPOLLOUT | over))
-            ring(bell, WRITING);
-    }
+
+    for (int i = 0; i < rung; i++) /* -1, interrupted: nobody has rung */
+        ring(events[i].data.ptr, events[i].events);
 }

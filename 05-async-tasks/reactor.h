@@ -10,19 +10,20 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "future.h"
 
-enum side { READING, WRITING };
+/* The two sides of a table, each by the name epoll has for "ready". */
+enum side { READ_SIDE = EPOLLIN, WRITE_SIDE = EPOLLOUT };
 
 /* One descriptor's bell: what we have heard, and who waits to hear it. It lives as long
  * as the reactor: an event that is still in the air when its guest has left finds this
  * bell, and at the worst wakes the next guest for nothing. */
 struct bell {
-    struct waker *waiter[2]; /* by side; NULL: nobody */
+    struct waker *reader, *writer; /* who waits for that side; NULL: nobody */
     int fd;
-    bool ready[2]; /* by side */
-    bool ended;    /* goodbye, or an urgent byte: a short read is not the last */
+    uint32_t heard; /* what epoll has said of it, and is not used up */
 };
 
 /* Opens and closes the reactor of this thread. Open: 0 or -errno. */
@@ -41,32 +42,38 @@ void reactor_remove(struct bell *bell);
  * -1: as long as it takes. (Tokio: the I/O driver, with mio's Poll::poll.) */
 void reactor_wait(int ms);
 
+static inline struct waker **bell_waiter(struct bell *bell, enum side side)
+{
+    return side == READ_SIDE ? &bell->reader : &bell->writer;
+}
+
 /* Whether that side is ready, as far as we have heard. When it is not, the waker is
  * called once it is. One future a side may wait at a time. */
 static inline bool bell_ready(struct bell *bell, enum side side, struct waker *waker)
 {
-    if (bell->ready[side])
+    if (bell->heard & side)
         return true;
-    assert(bell->waiter[side] == NULL || bell->waiter[side] == waker);
-    bell->waiter[side] = waker;
+    assert(*bell_waiter(bell, side) == NULL || *bell_waiter(bell, side) == waker);
+    *bell_waiter(bell, side) = waker;
     return false;
 }
 
 /* Nobody waits on that side any more. */
 static inline void bell_forget(struct bell *bell, enum side side)
 {
-    bell->waiter[side] = NULL;
+    *bell_waiter(bell, side) = NULL;
 }
 
 /* A system call has moved `moved` bytes of `asked`, or failed with -errno: is that side
  * used up? It is after -EAGAIN, and after less than asked for. Except for reads: when the
  * other end has said goodbye, they go on until they have seen it; and a read stops before
  * an urgent byte (MSG_OOB): after one of those only -EAGAIN counts. */
+#define MORE_TO_COME (EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR)
 static inline void bell_used(struct bell *bell, enum side side, long moved, long asked)
 {
-    if (moved == -EAGAIN ||
-        (moved >= 0 && moved < asked && !(side == READING && bell->ended)))
-        bell->ready[side] = false;
+    bool less = moved >= 0 && moved < asked;
+    if (moved == -EAGAIN || (less && !(side == READ_SIDE && bell->heard & MORE_TO_COME)))
+        bell->heard &= ~(uint32_t)side;
 }
 
 #endif

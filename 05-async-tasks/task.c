@@ -54,14 +54,6 @@ static void task_wake(struct waker *waker)
     tasks.last = task;
 }
 
-static struct task *take_first(void)
-{
-    struct task *task = tasks.first;
-    tasks.first = task->next_in_line;
-    task->queued = false;
-    return task;
-}
-
 /* Its memory goes when nobody can reach it: over, no handle, not in the queue, and not
  * somewhere up the stack from here. */
 static void free_if_unreachable(struct task *task)
@@ -77,8 +69,7 @@ static void leave_list(struct task *task)
         task->next->link = task->link;
 }
 
-/* The end of every task, whichever way it came. The drop of its future comes last: it may
- * wake, spawn, cancel, even drop the handle of this very task. */
+/* The end of every task, whichever way it came. */
 static void finish(struct task *task, long result)
 {
     struct waker *joiner = task->joiner;
@@ -90,6 +81,13 @@ static void finish(struct task *task, long result)
         joiner->wake(joiner);
     if (--tasks.alive == 1 && tasks.last_one != NULL)
         tasks.last_one->wake(tasks.last_one);
+}
+
+/* The end before the time. The drop comes last: it may wake, spawn, cancel, even drop the
+ * handle of this very task. */
+static void cut_short(struct task *task)
+{
+    finish(task, -ECANCELED);
     task->held = true;
     future_drop(future_of(task));
     task->held = false;
@@ -104,21 +102,23 @@ static void run(struct task *task)
     task->held = true;
     struct poll answer = future_poll(future_of(task), &task->waker);
     tasks.running = NULL;
-    if (answer.ready || task->cancelled)
-        finish(task, answer.ready ? answer.value : -ECANCELED);
+    if (answer.ready)
+        finish(task, answer.value);
+    else if (task->cancelled)
+        cut_short(task);
     task->held = false;
     free_if_unreachable(task);
 }
 
 bool tasks_run(void)
 {
-    const struct task *last = tasks.last;
-    bool more = tasks.first != NULL;
+    struct task *turn = tasks.first;
 
-    while (more) {
-        struct task *task = take_first();
-        /* now: it may be gone after its turn */
-        more = task != last && tasks.first != NULL;
+    tasks.first = NULL; /* who is woken from now on has his turn in the next round */
+    while (turn != NULL) {
+        struct task *task = turn;
+        turn = task->next_in_line;
+        task->queued = false;
         if (task->over)
             free_if_unreachable(task); /* was cancelled while it stood in line */
         else
@@ -144,25 +144,13 @@ void tasks_drop(void)
 {
     while (tasks.all != NULL) {
         struct task *task = tasks.all;
-        finish(task, -ECANCELED);
+        cut_short(task);
         free_if_unreachable(task); /* if it has a handle: when that is dropped */
     }
-    while (tasks.first != NULL)
-        free_if_unreachable(take_first());
+    (void)tasks_run(); /* all of them are over: frees those who stood in line */
 }
 
 /* ---- join -------------------------------------------------------------------------- */
-
-static struct poll join_poll(struct future *future, struct waker *waker)
-{
-    struct task *task = ((struct join *)future)->task;
-    if (task == NULL)
-        return READY(-ENOMEM);
-    if (task->over)
-        return READY(task->result);
-    task->joiner = waker;
-    return PENDING;
-}
 
 static void join_drop(struct future *future)
 {
@@ -174,6 +162,20 @@ static void join_drop(struct future *future)
     task->detached = true;
     ((struct join *)future)->task = NULL;
     free_if_unreachable(task);
+}
+
+static struct poll join_poll(struct future *future, struct waker *waker)
+{
+    struct task *task = ((struct join *)future)->task;
+    if (task == NULL)
+        return READY(-ENOMEM);
+    if (task->over) {
+        long result = task->result;
+        join_drop(future);
+        return READY(result);
+    }
+    task->joiner = waker;
+    return PENDING;
 }
 
 static const struct future_kind join_kind = {join_poll, join_drop};
@@ -210,7 +212,7 @@ void task_cancel(struct join *join)
     if (task == tasks.running) {
         task->cancelled = true;
     } else {
-        finish(task, -ECANCELED);
+        cut_short(task);
         free_if_unreachable(task); /* its drop may have let go of this very handle */
     }
 }
@@ -219,9 +221,10 @@ void task_cancel(struct join *join)
 
 static struct poll others_gone_poll(struct future *future, struct waker *waker)
 {
+    bool gone = tasks.alive == 1;
+    tasks.last_one = gone ? NULL : waker;
     ((struct others_gone *)future)->waker = waker;
-    tasks.last_one = waker;
-    return tasks.alive == 1 ? READY(0) : PENDING;
+    return gone ? READY(0) : PENDING;
 }
 
 static void others_gone_drop(struct future *future)

@@ -80,9 +80,14 @@ static struct poll timeout_poll(struct future *future, struct waker *waker)
     struct timeout *self = (struct timeout *)future;
     struct poll answer = future_poll(self->limited, waker);
 
-    if (answer.ready)
+    if (answer.ready) {
+        strike_out(&self->sleep);
         return answer;
-    return sleep_poll(&self->sleep.future, waker).ready ? READY(-ETIMEDOUT) : PENDING;
+    }
+    if (!sleep_poll(&self->sleep.future, waker).ready)
+        return PENDING;
+    future_drop(self->limited);
+    return READY(-ETIMEDOUT);
 }
 
 static void timeout_drop(struct future *future)

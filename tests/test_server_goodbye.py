@@ -49,21 +49,27 @@ def test_idle_guests_hear_goodbye_and_the_server_ends(
 
 
 @clean
-def test_who_stands_at_the_door_is_still_served(server: Server) -> None:
+@pytest.mark.parametrize("count", [1, 300])
+def test_who_stands_at_the_door_is_still_served(
+        server: Server, story: Story, count: int) -> None:
     """Everything below has happened when the server looks: it must look at the door before it
     closes it."""
     with server.paused():
-        guest = server.guest()
-        guest.send(b"am I too late?")
+        crowd = server.crowd(count)
+        with story.summed_up("each sent a message"):
+            for guest in crowd:
+                guest.send(b"am I too late?")
         server.signal(signal.SIGTERM)
-    guest.expect_goodbye()
-    guest.close()
+    with story.summed_up("each waited for his echo and the server's goodbye"):
+        for guest in crowd:
+            guest.expect_goodbye()
+            guest.close()
     server.expect_end(0, within=GRACE)
 
 
 @clean
 def test_what_is_on_its_way_comes_back(server: Server) -> None:
-    guest = server.guest(receive_buffer=16 * 1024)
+    guest = server.guest()
     guest.fill_the_pipes()
     server.signal(signal.SIGTERM)
     guest.finish()

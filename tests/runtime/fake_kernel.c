@@ -337,9 +337,9 @@ int __wrap_shutdown(int fd, int how)
     if (how != SHUT_WR)
         wrong("shutdown of more than the server's own side");
     tell("shutdown: the server's goodbye to guest %c", name_of(guest));
-    if (!guest->reset && guest->echoed < guest->read)
-        wrong("goodbye to guest %c before everything was sent back", name_of(guest));
+    must_be_allowed_to_shut(guest);
     guest->shut = true;
+    guest->shut_at = world.clock;
     return guest->reset ? (int)fails(ENOTCONN) : 0;
 }
 

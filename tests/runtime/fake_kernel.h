@@ -60,12 +60,13 @@ struct guest {
     int fd;
     bool goodbye, reset; /* of the guest, as far as the server's kernel has heard */
     bool shut;           /* the server has said goodbye */
+    int64_t shut_at;
     bool no_room;        /* a send found no room: tell when there is (SOCK_NOSPACE) */
     int error;           /* what the next call fails with (SO_ERROR) */
-    bool was_here;       /* when Ctrl-C came: what he had said by then is owed to him */
-    int owed;
+    bool was_here;       /* when Ctrl-C came */
+    int owed; /* of what he said, once it is closing time, or he was silent too long */
     int64_t last_said;
-    bool too_late; /* --idle-timeout was over when he spoke; not yet read */
+    bool too_late; /* his time was over when he spoke; not yet read */
 };
 
 extern struct world {
@@ -95,6 +96,7 @@ bool fault(void);
 char name_of(const struct guest *guest);
 unsigned char byte_of(const struct guest *guest, int index);
 int room_of(const struct guest *guest);
+void must_be_allowed_to_shut(struct guest *guest);
 void must_be_allowed_to_close(struct guest *guest);
 
 /* The kernel's part: something has happened to the guest's descriptor. */

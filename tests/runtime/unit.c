@@ -81,20 +81,29 @@ void __wrap_free(void *block)
 
 /* ---- futures ----------------------------------------------------------------------- */
 
+/* Gives back what it holds, once: at its end or, dropped, before. */
+static void probe_drop(struct future *future)
+{
+    struct probe *self = (struct probe *)future;
+    assert(!self->over);
+    self->over = true;
+    self->counts->drops++;
+    if (self->counts->on_drop != NULL)
+        self->counts->on_drop();
+}
+
 static struct poll probe_poll(struct future *future, struct waker *waker)
 {
     struct counts *counts = ((struct probe *)future)->counts;
+    struct poll answer = PENDING;
+
     counts->polls++;
     counts->waker = waker;
-    return counts->on_poll != NULL ? counts->on_poll(counts, waker) : PENDING;
-}
-
-static void probe_drop(struct future *future)
-{
-    struct counts *counts = ((struct probe *)future)->counts;
-    counts->drops++;
-    if (counts->on_drop != NULL)
-        counts->on_drop();
+    if (counts->on_poll != NULL)
+        answer = counts->on_poll(counts, waker);
+    if (answer.ready)
+        probe_drop(future);
+    return answer;
 }
 
 struct probe probe(struct counts *counts)

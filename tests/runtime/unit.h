@@ -19,7 +19,7 @@
 #include "ctrl_c.h"
 #include "future.h"
 #include "net.h"
-#include "notify.h"
+#include "client_notify.h"
 #include "runtime.h"
 #include "task.h"
 #include "timer.h"
@@ -49,6 +49,7 @@ struct counts {
 struct probe {
     struct future future;
     struct counts *counts;
+    bool over;
 };
 struct probe probe(struct counts *counts);
 

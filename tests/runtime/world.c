@@ -105,10 +105,18 @@ static bool is_silent(const struct guest *guest)
     return world.left.idle && world.clock >= guest->last_said + IDLE_MS;
 }
 
+/* After the server's goodbye he has his own to say, and not for ever. */
+static bool has_stayed_too_long(const struct guest *guest)
+{
+    int64_t last = guest->shut_at > guest->last_said ? guest->shut_at : guest->last_said;
+    return guest->shut && world.clock >= last + GOODBYE_MS;
+}
+
 static void say(struct guest *guest, int bytes)
 {
     tell("guest %c sends %d", name_of(guest), bytes);
-    guest->too_late = guest->too_late || is_silent(guest);
+    if (is_silent(guest) || has_stayed_too_long(guest))
+        guest->too_late = true;
     guest->said += bytes;
     guest->last_said = world.clock;
     kernel_event(guest);
@@ -141,7 +149,8 @@ static void press_ctrl_c(void)
     for (int i = 0; i < world.left.guests; i++) {
         struct guest *guest = &world.guests[i];
         guest->was_here = guest->place != AWAY;
-        guest->owed = guest->said;
+        if (!guest->shut)
+            guest->owed = guest->said;
     }
     kernel_ctrl_c();
 }
@@ -273,20 +282,32 @@ bool world_sleep(int ms)
 
 /* The rules of the house. Who has gone without goodbye is owed nothing. Everybody else is
  * kept until his goodbye and gets every byte; except that after Ctrl-C it is enough to
- * send back what he had said by then, and to hear his goodbye, within five seconds; and
- * with --idle-timeout that he has been silent for so long: what he says in the moment
- * after that may be lost. */
+ * send back what he had said by then, and to hear his goodbye, within five seconds. The
+ * same holds for him who has been silent for as long as --idle-timeout says: what he says
+ * in the moment after that may be lost. */
+void must_be_allowed_to_shut(struct guest *guest)
+{
+    bool idle = is_silent(guest) || guest->too_late;
+
+    if (!guest->reset && guest->echoed < guest->read)
+        wrong("goodbye to guest %c before everything was sent back", name_of(guest));
+    if (world.rung_at == 0 && !idle)
+        wrong("goodbye to guest %c in the middle of the evening", name_of(guest));
+    if (idle)
+        guest->owed = guest->echoed;
+}
+
 void must_be_allowed_to_close(struct guest *guest)
 {
     bool cut = world.rung_at != 0 && world.clock >= world.rung_at + GOODBYE_MS;
-    bool idle = (is_silent(guest) || guest->too_late) && guest->echoed == guest->read;
+    bool stays = guest->shut && (has_stayed_too_long(guest) || guest->too_late);
 
-    if (guest->reset || cut || idle)
+    if (guest->reset || cut || stays)
         return;
     if (guest->goodbye && guest->read == guest->said) {
         if (guest->echoed == guest->said)
             return;
-        if (world.rung_at != 0 && guest->shut && guest->echoed >= guest->owed)
+        if (guest->shut && guest->echoed >= guest->owed)
             return;
     }
     if (world.excuses-- > 0)

@@ -16,6 +16,7 @@ class Chapter:
     many_threads: bool  # a thread for each guest: there may be none left
     below_fd_setsize: bool  # descriptors from 1024 on cannot be watched
     clean_goodbye: bool  # Ctrl-C: echo what has come, say goodbye, exit 0
+    runtime: bool = False  # --workers and --idle-timeout
 
     @property
     def default_goodbye(self) -> bool:
@@ -41,7 +42,7 @@ CHAPTERS = (
     Chapter("02-threads",    1000, True,    True,    False,   False),
     Chapter("03-select",      900, True,    False,   True,    True),
     Chapter("04-epoll",      2000, True,    False,   False,   True),
-    Chapter("05-async-tasks", 2000, True,   False,   False,   True),
+    Chapter("05-async-tasks", 2000, True,   False,   False,   True,    runtime=True),
 )
 
 # Any server in any language, given by --server, is taken to promise this much.

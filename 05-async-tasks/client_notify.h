@@ -1,6 +1,6 @@
-/* notify.h: one task rings for another of the same thread. */
-#ifndef NOTIFY_H
-#define NOTIFY_H
+/* client_notify.h: one task rings for another of the same thread. */
+#ifndef CLIENT_NOTIFY_H
+#define CLIENT_NOTIFY_H
 
 #include "future.h"
 

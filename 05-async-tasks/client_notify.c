@@ -1,5 +1,5 @@
-/* notify.c: one task rings for another. See notify.h. */
-#include "notify.h"
+/* client_notify.c: one task rings for another. See client_notify.h. */
+#include "client_notify.h"
 
 void notify_ring(struct notify *notify)
 {
