@@ -14,27 +14,30 @@
 static const char *program, *operands_shown;
 static const struct option_row *table;
 
+/* (void), here and below: when stderr cannot be written there is nowhere to say so; for
+ * stdout print_help() asks at the end. */
 static void print_usage(FILE *out)
 {
-    fprintf(out, "Usage: %s", program);
+    (void)fprintf(out, "Usage: %s", program);
     for (const struct option_row *row = table; row->name != NULL; row++)
-        fprintf(out, row->argument ? " [--%s %s]" : " [--%s]", row->name, row->argument);
-    fprintf(out, "%s%s\n", *operands_shown ? " " : "", operands_shown);
+        (void)fprintf(out, row->argument ? " [--%s %s]" : " [--%s]", row->name,
+                      row->argument);
+    (void)fprintf(out, "%s%s\n", *operands_shown ? " " : "", operands_shown);
     for (const struct option_row *row = table; row->name != NULL; row++) {
         int width =
             fprintf(out, "  --%s %s", row->name, row->argument ? row->argument : "");
-        fprintf(out, "%*s%s\n", width < 26 ? 26 - width : 1, "", row->help);
+        (void)fprintf(out, "%*s%s\n", width < 26 ? 26 - width : 1, "", row->help);
     }
 }
 
 void options_reject(const char *format, ...)
 {
     va_list arguments;
-    fprintf(stderr, "%s: ", program_invocation_short_name);
+    (void)fprintf(stderr, "%s: ", program_invocation_short_name);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    (void)vfprintf(stderr, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    (void)fputc('\n', stderr);
     print_usage(stderr);
     exit(2);
 }
@@ -77,7 +80,7 @@ const char *options_read(int argc, char **argv, const struct option_row *rows,
     program = argv[0] != NULL ? argv[0] : "program";
     operands_shown = operands;
     table = rows;
-    for (; rows[count].name != NULL && count < MAX_ROWS; count++)
+    for (; count < MAX_ROWS && rows[count].name != NULL; count++)
         list[count] = (struct option){
             rows[count].name, rows[count].argument ? required_argument : no_argument,
             NULL, 0};

@@ -145,6 +145,7 @@ void tasks_drop(void)
     while (tasks.all != NULL) {
         struct task *task = tasks.all;
         cut_short(task);
+        assert(tasks.all != task);
         free_if_unreachable(task); /* if it has a handle: when that is dropped */
     }
     (void)tasks_run(); /* all of them are over: frees those who stood in line */
