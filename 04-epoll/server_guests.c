@@ -35,9 +35,9 @@ struct guest {
     bool stirred;   /* came, or sent something, since we last thought of goodbyes */
     bool queued;
     struct address who;
-    size_t start, end;
-    unsigned char *plate;
-    struct guest *next; /* in the queue */
+    size_t start, end;    /* of what is still to be sent, on the plate */
+    unsigned char *plate; /* WRITING: borrowed; else NULL */
+    struct guest *next;   /* in the queue */
 };
 
 static struct guest **guests; /* by descriptor; NULL: nobody */

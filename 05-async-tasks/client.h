@@ -40,9 +40,14 @@ struct visit_crowd {
     const struct client_options *options;
     struct server_place place;
     struct report report;
+    struct tcp_stream first; /* guest 1's: if he is not let in, nobody will be */
+    struct fault fault;
     struct guest *guests;
     long spawned, joined; /* how many of them */
-    struct join join;     /* of the guest we wait for: number `joined`, from 0 */
+    union {
+        struct connect_any connect;
+        struct join join; /* of the guest we wait for: number `joined`, from 0 */
+    };
 };
 struct visit_crowd visit_crowd(const struct client_options *options);
 

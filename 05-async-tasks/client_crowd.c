@@ -44,11 +44,12 @@ static void begin_round(struct evening *self)
 
 static struct poll evening_poll(struct future *future, struct waker *waker)
 {
-    long error;
+    long error = 0;
 
     ASYNC_BEGIN(evening);
-    AWAIT(error, self->connect,
-          connect_any(self->place, &self->stream, &self->guest->fault));
+    if (self->stream.bell == NULL) /* guest 1 is there already */
+        AWAIT(error, self->connect,
+              connect_any(self->place, &self->stream, &self->guest->fault));
     for (self->round = 1; error == 0 && self->round <= self->options->rounds;
          self->round++) {
         begin_round(self);
@@ -77,11 +78,12 @@ static struct join spawn_evening(struct visit_crowd *crowd, long number)
     static const struct future_kind kind = {evening_poll, evening_drop};
     struct evening evening = {.future = {&kind}, .options = crowd->options,
                               .place = &crowd->place, .guest = &crowd->guests[number - 1],
-                              .number = number};
+                              .number = number, .stream = crowd->first};
+    crowd->first.bell = NULL; /* his from now on */
     return spawn(evening);
 }
 
-/* ---- async fn visit_crowd: spawn all, join all ------------------------------------- */
+/* ---- async fn visit_crowd: connect one, spawn all, join all ------------------------ */
 
 static struct poll visit_crowd_poll(struct future *future, struct waker *waker)
 {
@@ -90,6 +92,9 @@ static struct poll visit_crowd_poll(struct future *future, struct waker *waker)
 
     ASYNC_BEGIN(visit_crowd);
     report_start(&self->report, self->options->guests);
+    AWAIT(result, self->connect, connect_any(&self->place, &self->first, &self->fault));
+    if (result < 0)
+        fail("%s", self->fault.text);
     for (; self->spawned < self->options->guests; self->spawned++)
         self->guests[self->spawned].join = spawn_evening(self, self->spawned + 1);
     for (; self->joined < self->spawned; self->joined++) {
@@ -108,8 +113,10 @@ static void visit_crowd_drop(struct future *future)
 {
     struct visit_crowd *self = (struct visit_crowd *)future;
 
-    task_cancel(&self->join);
+    if (self->joined < self->spawned)
+        task_cancel(&self->join);
     frame_drop(&self->frame);
+    tcp_close(&self->first);
     for (long i = self->joined + 1; i < self->spawned; i++) {
         task_cancel(&self->guests[i].join);
         future_drop(&self->guests[i].join.future);

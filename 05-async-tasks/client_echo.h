@@ -13,8 +13,8 @@ struct server_place {
 };
 void find_server(const struct client_options *options, struct server_place *place);
 
-/* async fn: connects to the first address that answers. 0 with the stream, or -errno with
- * the fault told. The three pointers must live as long as the future. */
+/* async fn: connects to the first address that answers. 0 with the stream, or -1 with the
+ * fault told. The three pointers must live as long as the future. */
 struct connect_any {
     struct future future;
     struct frame frame;

@@ -58,7 +58,8 @@ static inline bool bell_ready(struct bell *bell, enum side side, struct waker *w
     return false;
 }
 
-/* Nobody waits on that side any more. */
+/* For the drop of a leaf that waits there: nobody does any more. (As only one future may
+ * wait on a side, it is never another's waker that is forgotten.) */
 static inline void bell_forget(struct bell *bell, enum side side)
 {
     *bell_waiter(bell, side) = NULL;

@@ -40,8 +40,8 @@ def test_no_server_at_all(start_client: StartClient, story: Story, visiting: Vis
     port = facts.free_port()
     client = _visit(start_client, visiting, port)
     line = client.expect_failure()
-    words = f"connect 127.0.0.1:{port}: Connection refused"
-    story.check(line.endswith(words), f"a line that ends with '{words}'", f"it is: {line}")
+    words = f"client: connect 127.0.0.1:{port}: Connection refused"
+    story.check(line == words, f"no more than the line '{words}'", f"it is: {line}")
 
 
 @in_every_way
