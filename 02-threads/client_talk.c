@@ -136,7 +136,7 @@ static void server_to_screen(void)
         length = socket_read(talk.socket, echo, sizeof echo);
         if (length == -EAGAIN && !patience_is_over())
             continue;
-        if (length < 0)
+        if (length < 0) /* `echoed` without the lock: nobody but this thread changes it */
             fault_io(&fault, "read", (int)-length, talk.window.echoed);
         if (length < 0 || !check(echo, (size_t)length, &fault))
             fail("%s", fault.text);

@@ -41,7 +41,9 @@ static void raise_descriptor_limit(void)
 void process_start(const char *program)
 {
     program_name = program;
-    (void)signal(SIGPIPE, SIG_IGN); /* fails for unknown signals only */
+    /* Our log may be a pipe whose reader has left. (Sockets have MSG_NOSIGNAL for that.)
+     * signal() fails for unknown signals only. */
+    (void)signal(SIGPIPE, SIG_IGN);
     keep_standard_descriptors();
     raise_descriptor_limit();
 }

@@ -33,6 +33,9 @@
     static void test_##name(void)
 void add_test(const char *name, void (*test)(void));
 
+/* Long enough for a few turns before it, on a busy machine and under valgrind. */
+#define SOON_MS 300
+
 /* The next allocation but `count` fails, once; -1: none does. */
 extern int allocations_left;
 

@@ -40,7 +40,7 @@ LEAF(wait_to_connect, connect, tcp_connect(&here, &accepted))
 LEAF(wait_for_readable, readable, tcp_readable(&stream))
 LEAF(wait_to_read, read, tcp_read(&stream, buffer, sizeof buffer))
 LEAF(wait_to_write, write_all, tcp_write_all(&stream, buffer, sizeof buffer))
-LEAF(wait_for_time, sleep, sleep_for(5))
+LEAF(wait_for_time, sleep, sleep_for(SOON_MS))
 LEAF(wait_for_ctrl_c, ctrl_c, ctrl_c())
 LEAF(wait_for_ring, notified, notified(&notify))
 LEAF(wait_for_task, waiting, handle)
@@ -52,7 +52,7 @@ BODY(wait_for_either)
     long done;
     ASYNC_BEGIN(stage);
     self->notified = notified(&notify);
-    self->sleep = sleep_for(5);
+    self->sleep = sleep_for(SOON_MS);
     AWAIT(done, self->race, race(&self->notified.future, &self->sleep.future));
     ASYNC_END(done);
 }
@@ -62,7 +62,7 @@ BODY(wait_with_limit)
     long done;
     ASYNC_BEGIN(stage);
     self->readable = tcp_readable(&stream);
-    AWAIT(done, self->timeout, timeout(&self->readable.future, 5));
+    AWAIT(done, self->timeout, timeout(&self->readable.future, SOON_MS));
     ASYNC_END(done);
 }
 
@@ -93,7 +93,7 @@ BODY(cancel_and_provoke)
     AWAIT(done, self->waiting, self->join);
     assert(done == -ECANCELED);
     provoke();
-    AWAIT(done, self->sleep, sleep_for(20));
+    AWAIT(done, self->sleep, sleep_for(SOON_MS + 20));
     assert(leaf.polls == 1 && leaf.drops == 1);
     ASYNC_END(done);
 }

@@ -115,7 +115,7 @@ BODY(half_of_many_cancelled)
     long done;
     ASYNC_BEGIN(stage);
     for (self->i = 0; self->i < 1000; self->i++) {
-        sleeps[self->i] = sleep_for(10 + self->i * 7919L % 20);
+        sleeps[self->i] = sleep_for(SOON_MS + self->i * 7919L % 20);
         joins[self->i] = start(sleep_and_note, &counts);
     }
     TURN();
@@ -187,11 +187,11 @@ BODY(cancel_it)
 {
     long done;
     ASYNC_BEGIN(stage);
-    sleeps[0] = sleep_for(5);
+    sleeps[0] = sleep_for(SOON_MS);
     self->join = start(sleep_and_note, &counts);
     TURN();
     task_cancel(&self->join);
-    AWAIT(done, self->sleep, sleep_for(20));
+    AWAIT(done, self->sleep, sleep_for(SOON_MS + 20));
     task_detach(&self->join);
     ASYNC_END(done);
 }

@@ -24,7 +24,8 @@ from support.story import Story
 
 SANITIZER = os.environ.get("SAN", "")
 REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
-           "WARNING: ThreadSanitizer", "buffer overflow detected")
+           "WARNING: ThreadSanitizer", "buffer overflow detected",
+           "== Invalid ", "uninitialised", "definitely lost")  # the last three: valgrind
 LISTENING = re.compile(r"^✅ Server listening on (.+):(\d+)$", re.MULTILINE)
 
 LOOKS = 6  # at the CPU; one calm look is enough
