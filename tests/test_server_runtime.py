@@ -8,6 +8,8 @@ import socket
 import pytest
 
 from conftest import StartServer
+from support import facts
+from support.guests import PATIENCE
 from support.story import Story
 
 pytestmark = [pytest.mark.promise("runtime"), pytest.mark.ours_only("options of chapter 05")]
@@ -61,10 +63,11 @@ def test_ctrl_c_comes_before_the_time_is_up(start_server: StartServer) -> None:
 # ---- --workers -------------------------------------------------------------------------------
 
 
-def test_four_workers_serve_a_crowd_and_close_together(start_server: StartServer) -> None:
-    alone = start_server().threads()
+def test_four_workers_serve_a_crowd_and_close_together(
+        start_server: StartServer, story: Story) -> None:
     server = start_server("--workers", "4")
-    server.expect_threads(at_most=alone + 3)
+    story.check(facts.eventually(lambda: server.threads() >= 4, PATIENCE),
+                "four threads", f"there are {server.threads()}")
     crowd = server.crowd(200)
     crowd.say_at_once([b"guest %d of 200" % number for number in range(200)])
     server.signal(signal.SIGTERM)
