@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -54,3 +57,17 @@ def test_every_session_goes_as_shown(name: str) -> None:
     if "pgrep" in Page(name).text:
         machine.needs_program("pgrep", "procps")
     expect_none(pages.check_sessions, name)
+
+
+@pytest.mark.parametrize("picture", sorted((pages.TOP / "docs").glob("*.svg")),
+                         ids=lambda path: path.name)
+def test_a_picture_uses_the_names_of_the_code(picture: Path) -> None:
+    """Whatever looks like C in it: a_name, a.member, a->member, CAPITALS."""
+    code = "\n".join(path.read_text(encoding="utf-8")
+                     for path in pages.TOP.glob("[0-9][0-9]-*/*.[ch]"))
+    words = " ".join(html.unescape(text) for text in
+                     re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text(encoding="utf-8")))
+    names = re.findall(r"\b[A-Za-z]+(?:_\w+|(?:->|\.)(?=[a-z])\w+)+|\b[A-Z]{3,}\b", words)
+    parts = {part for name in names for part in re.split(r"->|\.", name)}
+    unknown = sorted(part for part in parts if not re.search(rf"\b{part}\b", code))
+    assert not unknown, f"docs/{picture.name} has names that the code has not: {unknown}"
