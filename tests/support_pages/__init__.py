@@ -1,0 +1,1 @@
+"""What tests/pages.py is made of: a page, and the checks that hold it to the code."""
