@@ -46,6 +46,12 @@ def sessions() -> dict[int, list[int]]:
     return members
 
 
+def zombies(session: int) -> int:
+    """Processes of this session that have ended, and for which nobody has called wait()."""
+    stats = (_stat(int(entry)) for entry in os.listdir(PROC) if entry.isdigit())
+    return sum(1 for stat in stats if stat and stat[0] == "Z" and int(stat[3]) == session)
+
+
 def session_members(session: int) -> list[int]:
     """A server and all the processes it has forked."""
     return sessions().get(session, [])

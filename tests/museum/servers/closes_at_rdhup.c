@@ -6,29 +6,9 @@
  * Caught by: test_data_and_goodbye_in_one_burst_are_echoed_then_closed
  */
 #define _GNU_SOURCE
-#include <netinet/in.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "right.h"
+
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-/* Waits until this guest has room: slow for the others, but nothing is lost. */
-static int write_all(int guest, const char *bytes, size_t length)
-{
-    struct pollfd room = {.fd = guest, .events = POLLOUT};
-
-    while (length > 0) {
-        poll(&room, 1, -1);
-        ssize_t sent = send(guest, bytes, length, MSG_NOSIGNAL);
-        if (sent == -1)
-            return -1;
-        bytes += sent;
-        length -= (size_t)sent;
-    }
-    return 0;
-}
 
 static void serve_guest(int guest, unsigned events)
 {
@@ -43,23 +23,9 @@ static void serve_guest(int guest, unsigned events)
         close(guest);
 }
 
-static int open_door(const char *port)
-{
-    struct sockaddr_in here = {.sin_family = AF_INET,
-                               .sin_port = htons((unsigned short)atoi(port)),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int yes = 1, door = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 || listen(door, 4096) == -1) {
-        perror("listen");
-        exit(EXIT_FAILURE);
-    }
-    return door;
-}
-
 int main(int argc, char **argv)
 {
-    int door = open_door(argc > 1 ? argv[1] : "8080");
+    int door = open_door(argc, argv, 0);
     int bells = epoll_create1(0);
     struct epoll_event bell = {.events = EPOLLIN, .data.fd = door};
 

@@ -7,13 +7,7 @@
  * Caught by: test_memory_stays_bounded_when_nobody_reads
  */
 #define _GNU_SOURCE
-#include <netinet/in.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "right.h"
 
 #define MAX 4096
 
@@ -43,25 +37,11 @@ static int serve_guest(struct pollfd *seat, struct plate *plate) /* has he left?
     return seat->events == 0;
 }
 
-static int open_door(const char *port)
-{
-    struct sockaddr_in here = {.sin_family = AF_INET,
-                               .sin_port = htons((unsigned short)atoi(port)),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int yes = 1, door = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 || listen(door, 4096) == -1) {
-        perror("listen");
-        exit(EXIT_FAILURE);
-    }
-    return door;
-}
-
 int main(int argc, char **argv)
 {
     nfds_t count = 1;
 
-    seats[0] = (struct pollfd){.fd = open_door(argc > 1 ? argv[1] : "8080"), .events = POLLIN};
+    seats[0] = (struct pollfd){.fd = open_door(argc, argv, SOCK_NONBLOCK), .events = POLLIN};
     for (;;) {
         poll(seats, count, -1);
         for (nfds_t i = count - 1; i > 0; i--)

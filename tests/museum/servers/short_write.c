@@ -7,12 +7,9 @@
  * Caught by: test_a_guest_who_reads_only_after_the_last_byte_gets_everything
  */
 #define _GNU_SOURCE
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "right.h"
+
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static void serve_guest(int guest)
 {
@@ -25,23 +22,9 @@ static void serve_guest(int guest)
         close(guest);
 }
 
-static int open_door(const char *port)
-{
-    struct sockaddr_in here = {.sin_family = AF_INET,
-                               .sin_port = htons((unsigned short)atoi(port)),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int yes = 1, door = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 || listen(door, 4096) == -1) {
-        perror("listen");
-        exit(EXIT_FAILURE);
-    }
-    return door;
-}
-
 int main(int argc, char **argv)
 {
-    int door = open_door(argc > 1 ? argv[1] : "8080");
+    int door = open_door(argc, argv, 0);
     int bells = epoll_create1(0);
     struct epoll_event bell = {.events = EPOLLIN, .data.fd = door};
 

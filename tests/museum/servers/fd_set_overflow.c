@@ -8,12 +8,9 @@
  * Caught by: test_descriptors_beyond_1024_are_as_good_as_others
  */
 #define _GNU_SOURCE
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "right.h"
+
 #include <sys/select.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static int serve_guest(int guest) /* has he left? */
 {
@@ -22,23 +19,9 @@ static int serve_guest(int guest) /* has he left? */
     return length <= 0 || send(guest, bytes, (size_t)length, MSG_NOSIGNAL) != length;
 }
 
-static int open_door(const char *port)
-{
-    struct sockaddr_in here = {.sin_family = AF_INET,
-                               .sin_port = htons((unsigned short)atoi(port)),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int yes = 1, door = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 || listen(door, 4096) == -1) {
-        perror("listen");
-        exit(EXIT_FAILURE);
-    }
-    return door;
-}
-
 int main(int argc, char **argv)
 {
-    int door = open_door(argc > 1 ? argv[1] : "8080"), last = door;
+    int door = open_door(argc, argv, 0), last = door;
     fd_set watched, ready;
 
     FD_ZERO(&watched);

@@ -1,0 +1,97 @@
+/* right.h: what the wrong servers and clients do right, written once. So a piece shows its one
+ * mistake, and little else. (How to do all of it right is what the chapters are about.)
+ */
+#ifndef RIGHT_H
+#define RIGHT_H
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static inline _Noreturn void give_up(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+/* The first argument is the port; every piece is called so. */
+static inline struct sockaddr_in loopback(int argc, char **argv)
+{
+    const char *port = argc > 1 ? argv[1] : "8080";
+
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((unsigned short)atoi(port)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* Writes all of it to a socket, however often it takes, and waits for room, which is slow for
+ * the others but loses nothing. -1: nobody is there any more. */
+static inline int write_all(int to, const char *bytes, size_t length)
+{
+    struct pollfd room = {.fd = to, .events = POLLOUT};
+
+    while (length > 0) {
+        poll(&room, 1, -1);
+        ssize_t sent = send(to, bytes, length, MSG_NOSIGNAL);
+        if (sent == -1)
+            return -1;
+        bytes += sent;
+        length -= (size_t)sent;
+    }
+    return 0;
+}
+
+/* For servers: `flags` may be SOCK_NONBLOCK. */
+static inline int open_door(int argc, char **argv, int flags)
+{
+    struct sockaddr_in here = loopback(argc, argv);
+    int yes = 1, door = socket(AF_INET, SOCK_STREAM | flags, 0);
+
+    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 || listen(door, 4096) == -1)
+        give_up("listen");
+    return door;
+}
+
+/* A right echo, for a thread of its own. */
+static inline void *serve_until_goodbye(void *argument)
+{
+    int guest = (int)(long)argument;
+    char bytes[4096];
+    ssize_t length;
+
+    while ((length = read(guest, bytes, sizeof bytes)) > 0)
+        if (write_all(guest, bytes, (size_t)length) == -1)
+            break;
+    close(guest);
+    return NULL;
+}
+
+static inline void start_host(int guest, void *(*serve_guest)(void *))
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, serve_guest, (void *)(long)guest) == 0)
+        pthread_detach(thread);
+    else
+        close(guest);
+}
+
+/* A thread for each guest, for ever. When accept() fails, it waits a little and goes on. */
+static inline _Noreturn void take_in_guests(int door, void *(*serve_guest)(void *))
+{
+    for (;;) {
+        int guest = accept(door, NULL, NULL);
+        if (guest != -1)
+            start_host(guest, serve_guest);
+        else
+            usleep(10000);
+    }
+}
+
+#endif
