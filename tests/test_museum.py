@@ -18,13 +18,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
+from support import machine
 from support.chapters import REPOSITORY
 from support.inner_pytest import Outcome, run_tests
 from support.story import Story
+from support_clients.namespaces import unshare
 
 TESTS = Path(__file__).parent
 MUSEUM = TESTS / "museum"
@@ -38,8 +40,8 @@ pytestmark = pytest.mark.ours_only("these tests are about the tests")
 
 # ---- the pieces -----------------------------------------------------------------------------
 
-HEAD = re.compile(r"/\* (\w+)\.c: (.*?)\n \*\n \* The bug: (.*?)\n \* Whom it bit: (.*?)"
-                  r"\n \* Caught by: (\w+)(?:, ([\w-]+))?\n \*/", re.DOTALL)
+HEAD = re.compile(r"/\* (\w+)\.c: (.*?)\n \*\n \* Room: (\w+)\n \* The bug: (.*?)"
+                  r"\n \* Whom it bit: (.*?)\n \* Caught by: (\w+)(?:, ([\w-]+))?\n \*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Piece:
     name: str
     kind: str  # "server" or "client"
     title: str
+    room: str  # where it stands in docs/museum.md
     bug: str
     bitten: str
     test: str
@@ -80,13 +83,19 @@ def _files_of_tests() -> dict[str, Path]:
 def _piece(path: Path) -> Piece:
     head = HEAD.match(path.read_text(encoding="utf-8"))
     assert head and head[1] == path.stem, f"{path} does not begin as the others do"
-    _, title, bug, bitten, test, case = (
+    _, title, room, bug, bitten, test, case = (
         re.sub(r"\n \*\s*", " ", part or "") for part in head.groups())
-    return Piece(path.stem, path.parent.name.rstrip("s"), title, bug, bitten, test, case)
+    return Piece(path.stem, path.parent.name.rstrip("s"), title, room, bug, bitten, test, case)
 
 
 PIECES = [_piece(path) for kind in ("servers", "clients")
           for path in sorted((MUSEUM / kind).glob("*.c"))]
+
+# What a machine may lack.
+NEEDS: dict[str, Callable[[], object]] = {
+    "meets_itself": lambda: unshare("--net"),
+    "spoils_the_terminal": machine.needs_terminals,
+}
 
 every_piece = pytest.mark.parametrize("piece", [
     pytest.param(piece, id=f"museum-{piece.name.replace('_', '-')}") for piece in PIECES])
@@ -97,6 +106,7 @@ every_piece = pytest.mark.parametrize("piece", [
 @every_piece
 def test_a_wrong_program_fails_where_it_is_wrong(
         story: Story, visits: dict[Piece, Future[Outcome]], piece: Piece) -> None:
+    NEEDS.get(piece.name, lambda: None)()
     outcome = visits[piece].result()
     story.tell(f"ran {outcome.command}")
     wanted = Counter(failed=1) if piece.test == piece.control else Counter(passed=1, failed=1)
@@ -152,11 +162,11 @@ def same(golden: str, words: str) -> bool:
 def visits(request: pytest.FixtureRequest, museum: Path) -> Iterator[dict[Piece, Future[Outcome]]]:
     """Each piece for which a test is going to ask, on its way through its two tests. A few at
     a time: they wait more than they work."""
+    test = test_a_wrong_program_fails_where_it_is_wrong.__name__
     wanted = [item.callspec.params["piece"] for item in request.session.items
-              if isinstance(item, pytest.Function) and item.path == Path(__file__)
-              and "piece" in getattr(item, "callspec", request).params]
+              if isinstance(item, pytest.Function) and item.originalname == test]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {piece: pool.submit(_visit, museum, piece) for piece in dict.fromkeys(wanted)}
+        yield {piece: pool.submit(_visit, museum, piece) for piece in wanted}
 
 
 def _visit(museum: Path, piece: Piece) -> Outcome:
@@ -173,3 +183,58 @@ def museum() -> Path:
     if made.returncode != 0:
         pytest.fail(f"the museum cannot be built:\n{made.stdout}", pytrace=False)
     return MUSEUM / "build"
+
+
+# ---- the page -------------------------------------------------------------------------------
+
+ROOM = re.compile(r"(?<=<!-- room: )(\w+)( -->\n).*?(?=<!-- /room -->)", re.DOTALL)
+
+
+def test_the_page_tells_what_the_sources_tell() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    true = ROOM.sub(lambda room: room[1] + room[2] + _table(room[1]), page)
+    if WRITE:
+        PAGE.write_text(true, encoding="utf-8")
+        page = true
+    left_out = {piece.room for piece in PIECES} - {room[1] for room in ROOM.finditer(page)}
+    if page != true or left_out:
+        wrong = "".join(difflib.unified_diff(page.splitlines(True), true.splitlines(True),
+                                             "docs/museum.md", "the sources"))
+        pytest.fail(f"MUSEUM=write pytest tests/test_museum.py mends it:\n{wrong}"
+                    f"rooms that are missing: {left_out or 'none'}", pytrace=False)
+
+
+def _table(room: str) -> str:
+    rows = ["| piece | the bug | whom it bit | caught by | and the reader is told |",
+            "|---|---|---|---|---|"]
+    rows += [_row(piece) for piece in PIECES if piece.room == room]
+    return "\n".join(rows) + "\n"
+
+
+def _row(piece: Piece) -> str:
+    source, tests = (f"../{path.relative_to(REPOSITORY)}" for path in (piece.source, piece.file))
+    words = f"../{piece.golden.relative_to(REPOSITORY)}"
+    test = piece.test.removeprefix("test_").replace("_", " ")
+    case = f" ({piece.case.replace('_', ' ')})" if piece.case else ""
+    bug = piece.bug[0].upper() + piece.bug[1:]
+    cells = [f"[{_plain(piece.name)}]({source}): {_plain(piece.title)}", _plain(bug),
+             _plain(piece.bitten), f"[{test}]({tests}){case}",
+             f"{_plain(_end(piece))} [All of it]({words})"]
+    return f"| {' | '.join(cells)} |"
+
+
+def _end(piece: Piece) -> str:
+    """How the story ends: the best of it."""
+    words = piece.golden.read_text(encoding="utf-8")
+    expected = re.search(r"^expected (.+?,)\n(but .+?)$", words, re.MULTILINE)
+    ended = re.search(r"^The server .* ended (with .+?)\.$", words, re.MULTILINE)
+    if expected and " ..." not in expected[0]:
+        return f"Expected {expected[1]} {expected[2][:120].rstrip('.')}."
+    if ended:
+        return f"The server ended {ended[1]}."
+    return "It depends on who was quicker."
+
+
+def _plain(words: str) -> str:
+    """Words that mark nothing up."""
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", words)

@@ -12,12 +12,12 @@ import pytest
 from support.inner_pytest import run_tests
 from support.story import Story
 
-SUPPORT = Path(__file__).parent / "support"
+TESTS = Path(__file__).parent
 
 pytestmark = pytest.mark.ours_only("these tests are about the tests")
 
 SERVERS = {
-    "asyncio": [sys.executable, str(SUPPORT / "asyncio_echo.py"), "{port}"],
+    "asyncio": [sys.executable, str(TESTS / "support" / "asyncio_echo.py"), "{port}"],
     "socat": ["socat", "-t30", "TCP-LISTEN:{port},fork,reuseaddr,backlog=4096", "EXEC:cat"],
 }
 
@@ -28,6 +28,13 @@ def test_a_right_server_passes(story: Story, name: str) -> None:
     accept() does, as it ends then, and it watches its door with select()."""
     _expect_to_pass(story, name, "server", SERVERS[name], more_than=20, selection=
                     "server_half_close or server_resets or (server_echo and not 64 and not hundred)")
+
+
+def test_a_right_client_passes(story: Story) -> None:
+    """All but what takes ten seconds: that it loses its patience."""
+    client = [sys.executable, str(TESTS / "support_clients" / "right_client.py"), "{port}"]
+    _expect_to_pass(story, "right_client.py", "client", client, more_than=20,
+                    selection="client and not patience")
 
 
 def _expect_to_pass(story: Story, name: str, kind: str, command: list[str], selection: str,

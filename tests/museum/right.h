@@ -11,11 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static inline _Noreturn void give_up(const char *what)
 {
     perror(what);
+    exit(EXIT_FAILURE);
+}
+
+static inline _Noreturn void complain(const char *what)
+{
+    fprintf(stderr, "client: %s\n", what);
     exit(EXIT_FAILURE);
 }
 
@@ -92,6 +99,86 @@ static inline _Noreturn void take_in_guests(int door, void *(*serve_guest)(void 
         else
             usleep(10000);
     }
+}
+
+/* For clients: a connection to a server, and not to oneself. Who does not open gets 10 seconds. */
+static inline int knock(int argc, char **argv)
+{
+    struct sockaddr_in there = loopback(argc, argv), here = {0};
+    struct timeval patience = {.tv_sec = 10};
+    socklen_t size = sizeof here;
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+
+    setsockopt(server, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(server, (struct sockaddr *)&there, sizeof there) == -1)
+        give_up("connect");
+    getsockname(server, (struct sockaddr *)&here, &size);
+    if (here.sin_port == there.sin_port)
+        complain("there is no server: it met itself");
+    return server;
+}
+
+/* Listens to the keyboard and to the server, who should be silent. How many bytes were typed? */
+static inline size_t read_keyboard(int server, char *bytes, size_t size)
+{
+    struct pollfd both[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                            {.fd = server, .events = POLLIN}};
+
+    poll(both, 2, -1);
+    if (both[1].revents != 0)
+        complain("the server speaks, or goes, and nobody asked it to");
+    ssize_t length = read(STDIN_FILENO, bytes, size);
+    if (length == -1)
+        give_up("stdin");
+    return (size_t)length;
+}
+
+/* Has the server anything to say within ten seconds? */
+static inline void wait_for_server(int server)
+{
+    struct pollfd echo = {.fd = server, .events = POLLIN};
+
+    if (poll(&echo, 1, 10000) == 0)
+        complain("no progress for 10 seconds");
+}
+
+/* Reads the echo, however it is cut, and compares it. */
+static inline void hear_echo(int server, const char *said, size_t length)
+{
+    char heard[4096];
+
+    while (length > 0) {
+        wait_for_server(server);
+        ssize_t count = recv(server, heard, length < sizeof heard ? length : sizeof heard, 0);
+        if (count == -1)
+            give_up("recv");
+        if (count == 0 || memcmp(said, heard, (size_t)count) != 0)
+            complain(count == 0 ? "the echo is too short" : "the echo is not what was said");
+        said += count;
+        length -= (size_t)count;
+    }
+}
+
+static inline void say(int server, const char *bytes, size_t length)
+{
+    if (write_all(server, bytes, length) == -1)
+        give_up("send");
+}
+
+static inline void show(const char *bytes, size_t length)
+{
+    if (fwrite(bytes, 1, length, stdout) != length || fflush(stdout) != 0)
+        give_up("stdout");
+}
+
+static inline void say_goodbye(int server)
+{
+    char more;
+
+    shutdown(server, SHUT_WR);
+    wait_for_server(server);
+    if (recv(server, &more, 1, 0) != 0)
+        complain("the server does not say goodbye");
 }
 
 #endif

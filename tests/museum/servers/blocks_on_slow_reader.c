@@ -1,5 +1,6 @@
 /* blocks_on_slow_reader.c: one who does not read stops them all.
  *
+ * Room: sleep
  * The bug: poll() says who can be read; the write that follows is a blocking one. When a guest
  * does not read his echo, the only thread sleeps in that write.
  * Whom it bit: the select server of the best-loved book on network programming, which names

@@ -1,5 +1,6 @@
 /* closes_at_rdhup.c: takes "I have said all" for "I am gone".
  *
+ * Room: goodbyes
  * The bug: EPOLLRDHUP tells that the guest has ended his sending side. It comes together with
  * his last bytes, which are still unread, and he still listens; this server closes at once.
  * Whom it bit: netty (issue 4317).

@@ -1,5 +1,6 @@
 /* dies_at_emfile.c: without descriptors it gives up.
  *
+ * Room: larder
  * The bug: EMFILE is a shortage that passes as soon as a guest leaves; this server takes it
  * for the end of the world, and so ends all the guests whom it serves well.
  * Whom it bit: the tutorial server of Tokio, whose accept().await? leaves main().

@@ -1,5 +1,6 @@
 /* dies_at_reset.c: one guest's error ends the server.
  *
+ * Room: goodbyes
  * The bug: read() fails with ECONNRESET when a guest leaves by a RST, and "an error of a system
  * call" is handled as everywhere else: say it and exit.
  * Whom it bit: a well-known series on concurrent servers in C: one RST ends all four of them.

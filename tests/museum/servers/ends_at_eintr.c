@@ -1,5 +1,6 @@
 /* ends_at_eintr.c: a nap ends it.
  *
+ * Room: sleep
  * The bug: epoll_wait() may fail with EINTR, which says "nothing happened, ask again". It does
  * so even in a program without signal handlers, when that was stopped and goes on: by Ctrl-Z
  * and fg, by a debugger, by a laptop that is closed and opened. This server says it and exits.

@@ -1,5 +1,6 @@
 /* fd_set_overflow.c: a descriptor that does not fit into the set.
  *
+ * Room: door
  * The bug: an fd_set has room for the descriptors 0 to 1,023. FD_SET(1100, &set) writes into
  * the memory of somebody else, and nobody tells you, unless the compiler's _FORTIFY_SOURCE
  * ends the process.

@@ -1,5 +1,6 @@
 /* leftovers.c: serves you what the last guest at your table has left.
  *
+ * Room: bytes
  * The bug: what waits to be sent is kept in a table, by the number of the descriptor. When a
  * guest goes it is not thrown away. The kernel gives his number to the next one, who is sent
  * the secrets of a stranger.

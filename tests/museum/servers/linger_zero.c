@@ -1,5 +1,6 @@
 /* linger_zero.c: slams the door to be rid of TIME_WAIT.
  *
+ * Room: goodbyes
  * The bug: SO_LINGER with 0 seconds makes close() send a RST instead of a FIN. No connection
  * rests in TIME_WAIT then, and that is why people do it. But a RST throws away all that is
  * still on its way: the end of every long echo to a slow reader, and every goodbye.

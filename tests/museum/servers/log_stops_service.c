@@ -1,5 +1,6 @@
 /* log_stops_service.c: stops to serve because nobody reads its diary.
  *
+ * Room: sleep
  * The bug: a line for each guest on stderr, and stderr is a pipe. When its reader does not read,
  * the pipe is full after 64 KiB, and the write sleeps for ever, guests or no guests.
  * Whom it bit: clice (pull request 514), the server of Atlas (atlas-docs, pull request 72),

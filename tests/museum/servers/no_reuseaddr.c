@@ -1,5 +1,6 @@
 /* no_reuseaddr.c: closed for a minute after every restart.
  *
+ * Room: door
  * The bug: without SO_REUSEADDR bind() fails as long as an old connection of the same port rests
  * in TIME_WAIT. The server works for a year, and does not come back from its first restart.
  * Whom it bit: open62541 (issue 6463), basex (pull request 172), zq1 (pull request 292).

@@ -1,5 +1,6 @@
 /* one_accept_an_edge.c: takes in one guest where several have come.
  *
+ * Room: door
  * The bug: with EPOLLET the bell at the door rings when somebody comes, once, not as long as
  * somebody stands there. Of sixteen who come together one is taken in; the next waits until
  * yet another rings for him.

@@ -1,5 +1,6 @@
 /* one_read_an_edge.c: takes one plate where a whole meal stands.
  *
+ * Room: bytes
  * The bug: with EPOLLET the bell rings when bytes come, once, not as long as some are there.
  * This server reads 4,096 of them and waits for the bell again. What it has left lies there
  * until the guest says something more; if he waits for his echo first, both wait for ever.

@@ -1,5 +1,6 @@
 /* polls_without_rest.c: runs from table to table while everybody is asleep.
  *
+ * Room: sleep
  * The bug: the time-out of poll() is 0, "look and come back at once", where -1 was meant. All
  * guests are served, and quickly; a core is busy day and night.
  * Whom it bit: polycube (pull request 130) with the sister of this mistake: select() had counted

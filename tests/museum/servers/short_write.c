@@ -1,5 +1,6 @@
 /* short_write.c: sends once and believes that all of it went.
  *
+ * Room: bytes
  * The bug: send() on a non-blocking socket takes what there is room for. Its result tells how
  * much that was; whoever does not look loses the rest.
  * Whom it bit: a well-known series on concurrent servers: the bug lived for 17 months, because

@@ -1,5 +1,6 @@
 /* sigpipe.c: dies of SIGPIPE.
  *
+ * Room: goodbyes
  * The bug: write() to a guest who is gone raises SIGPIPE, and nobody has said what to do then.
  * The default is to end the process, with all the other guests.
  * Whom it bit: the very first servers of many books; libuv's guide (uvbook, issue 4).

@@ -1,5 +1,6 @@
 /* spins_at_hangup.c: a hang-up that nobody answers.
  *
+ * Room: sleep
  * The bug: while a guest has no room, this server asks for POLLOUT only, and looks at POLLOUT
  * only. POLLERR and POLLHUP come without being asked for; after a RST they come each time,
  * poll() never sleeps again, and send() is called for ever by a loop that ignores its error.

@@ -1,5 +1,6 @@
 /* thirty_seats.c: takes in everybody, and has a seat for thirty.
  *
+ * Room: door
  * The bug: a new guest is put on the first free seat of an array. When none is free the loop
  * ends, and so does all thought of him: he is connected, nobody ever reads what he says, and
  * his descriptor is lost.

@@ -1,5 +1,6 @@
 /* unbounded_buffer.c: keeps whatever comes.
  *
+ * Room: larder
  * The bug: what cannot be written yet is kept, which is right, and the server goes on reading,
  * which is not: a guest who sends and never reads makes it keep everything, for ever.
  * Whom it bit: libuv's own echo server (256 MiB unread raise its memory to 261 MB), and most

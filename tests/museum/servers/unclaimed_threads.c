@@ -1,5 +1,6 @@
 /* unclaimed_threads.c: never buries its threads.
  *
+ * Room: larder
  * The bug: a thread that has ended keeps its stack until somebody joins it, or for nobody's
  * sake if it was detached. This server does neither.
  * Whom it bit: eggdrop (pull request 1303) ran out of memory; so did chan-sccp (pull request

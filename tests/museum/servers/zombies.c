@@ -1,5 +1,6 @@
 /* zombies.c: does not ask how its children have died.
  *
+ * Room: larder
  * The bug: a process for each guest, and no wait(). A child that has ended stays in the table
  * of processes, as a zombie, for the parent who never asks; until the table is full.
  * Whom it bit: btest-opensource (pull request 14), pgmoneta (issue 939), pgexporter (issue 425)
