@@ -4,6 +4,7 @@
 #ifndef RIGHT_H
 #define RIGHT_H
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -89,31 +90,48 @@ static inline void start_host(int guest, void *(*serve_guest)(void *))
         close(guest);
 }
 
-/* A thread for each guest, for ever. When accept() fails, it waits a little and goes on. */
+/* accept4(), which, when there is a shortage, waits a little so as not to spin. */
+static inline int take_in(int door, int flags)
+{
+    int guest = accept4(door, NULL, NULL, flags);
+
+    if (guest == -1 && errno != EAGAIN)
+        usleep(10000);
+    return guest;
+}
+
+/* A thread for each guest, for ever. */
 static inline _Noreturn void take_in_guests(int door, void *(*serve_guest)(void *))
 {
     for (;;) {
-        int guest = accept(door, NULL, NULL);
+        int guest = take_in(door, 0);
         if (guest != -1)
             start_host(guest, serve_guest);
-        else
-            usleep(10000);
     }
 }
 
-/* For clients: a connection to a server, and not to oneself. Who does not open gets 10 seconds. */
-static inline int knock(int argc, char **argv)
+/* For clients: a connection, or the end of their patience after ten seconds. */
+static inline int knock_blindly(int argc, char **argv)
 {
-    struct sockaddr_in there = loopback(argc, argv), here = {0};
+    struct sockaddr_in there = loopback(argc, argv);
     struct timeval patience = {.tv_sec = 10};
-    socklen_t size = sizeof here;
     int server = socket(AF_INET, SOCK_STREAM, 0);
 
     setsockopt(server, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(server, (struct sockaddr *)&there, sizeof there) == -1)
         give_up("connect");
+    return server;
+}
+
+/* A connection to a server, and not to oneself. */
+static inline int knock(int argc, char **argv)
+{
+    struct sockaddr_in here = {0};
+    socklen_t size = sizeof here;
+    int server = knock_blindly(argc, argv);
+
     getsockname(server, (struct sockaddr *)&here, &size);
-    if (here.sin_port == there.sin_port)
+    if (here.sin_port == loopback(argc, argv).sin_port)
         complain("there is no server: it met itself");
     return server;
 }

@@ -11,16 +11,6 @@
 #define _GNU_SOURCE
 #include "right.h"
 
-static int knock_blindly(int argc, char **argv)
-{
-    struct sockaddr_in there = loopback(argc, argv);
-    int server = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (connect(server, (struct sockaddr *)&there, sizeof there) == -1)
-        give_up("connect");
-    return server;
-}
-
 int main(int argc, char **argv)
 {
     int server = knock_blindly(argc, argv);

@@ -33,7 +33,7 @@ int main(int argc, char **argv)
                 close(seats[i].fd);
                 seats[i] = seats[--count];
             }
-        int guest = seats[0].revents != 0 ? accept(seats[0].fd, NULL, NULL) : -1;
+        int guest = seats[0].revents != 0 ? take_in(seats[0].fd, 0) : -1;
         if (guest != -1)
             seats[count++] = (struct pollfd){.fd = guest, .events = POLLIN};
     }

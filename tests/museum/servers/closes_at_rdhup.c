@@ -38,7 +38,7 @@ int main(int argc, char **argv)
             serve_guest(bell.data.fd, bell.events);
             continue;
         }
-        int guest = accept4(door, NULL, NULL, SOCK_NONBLOCK);
+        int guest = take_in(door, SOCK_NONBLOCK);
         bell = (struct epoll_event){.events = EPOLLIN | EPOLLRDHUP, .data.fd = guest};
         epoll_ctl(bells, EPOLL_CTL_ADD, guest, &bell);
     }

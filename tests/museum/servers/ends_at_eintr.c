@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     for (;;) {
         if (epoll_wait(bells, &bell, 1, -1) == -1)
             give_up("epoll_wait");
-        int guest = accept(door, NULL, NULL);
+        int guest = take_in(door, 0);
         if (guest != -1)
             start_host(guest, serve_until_goodbye);
     }

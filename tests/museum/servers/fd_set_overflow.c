@@ -34,7 +34,7 @@ int main(int argc, char **argv)
             if (!FD_ISSET(fd, &ready))
                 continue;
             if (fd == door) {
-                int guest = accept(door, NULL, NULL);
+                int guest = take_in(door, 0);
                 if (guest == -1)
                     continue;
                 FD_SET(guest, &watched);

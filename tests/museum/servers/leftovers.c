@@ -10,8 +10,6 @@
 #define _GNU_SOURCE
 #include "right.h"
 
-#include <errno.h>
-
 #define MAX 4096
 
 static struct pollfd seats[MAX];
@@ -52,7 +50,7 @@ int main(int argc, char **argv)
                 close(seats[i].fd);
                 seats[i] = seats[--count];
             }
-        int guest = count < MAX ? accept4(seats[0].fd, NULL, NULL, SOCK_NONBLOCK) : -1;
+        int guest = count < MAX ? take_in(seats[0].fd, SOCK_NONBLOCK) : -1;
         if (guest != -1)
             seats[count++] = (struct pollfd){.fd = guest, .events = POLLIN};
     }

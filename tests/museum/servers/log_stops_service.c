@@ -1,4 +1,4 @@
-/* log_stops_service.c: stops to serve because nobody reads its diary.
+/* log_stops_service.c: stops serving because nobody reads its diary.
  *
  * Room: sleep
  * The bug: a line for each guest on stderr, and stderr is a pipe. When its reader does not read,

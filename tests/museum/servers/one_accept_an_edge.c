@@ -22,9 +22,8 @@ int main(int argc, char **argv)
     for (;;) {
         if (epoll_wait(bells, &bell, 1, -1) != 1)
             continue; /* EINTR: stopped with Ctrl-Z, and woken again */
-        int guest = accept(door, NULL, NULL);
-        if (guest == -1)
-            continue;
-        start_host(guest, serve_until_goodbye);
+        int guest = take_in(door, 0);
+        if (guest != -1)
+            start_host(guest, serve_until_goodbye);
     }
 }

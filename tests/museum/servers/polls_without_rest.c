@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 
     for (;;) {
         poll(&door, 1, 0);
-        int guest = accept(door.fd, NULL, NULL);
+        int guest = take_in(door.fd, 0);
         if (guest != -1)
             start_host(guest, serve_until_goodbye);
     }

@@ -37,7 +37,7 @@ int main(int argc, char **argv)
             serve_guest(bell.data.fd);
             continue;
         }
-        bell.data.fd = accept4(door, NULL, NULL, SOCK_NONBLOCK);
+        bell.data.fd = take_in(door, SOCK_NONBLOCK);
         if (bell.data.fd != -1)
             epoll_ctl(bells, EPOLL_CTL_ADD, bell.data.fd, &bell);
     }

@@ -48,7 +48,7 @@ int main(int argc, char **argv)
                 seats[i] = seats[--count];
                 plates[i] = plates[count];
             }
-        int guest = count < MAX ? accept4(seats[0].fd, NULL, NULL, SOCK_NONBLOCK) : -1;
+        int guest = count < MAX ? take_in(seats[0].fd, SOCK_NONBLOCK) : -1;
         if (guest != -1)
             seats[count++] = (struct pollfd){.fd = guest, .events = POLLIN};
     }

@@ -45,6 +45,6 @@ int main(int argc, char **argv)
             if (seats[i].fd != -1 && seats[i].revents != 0)
                 serve_guest(&seats[i]);
         if (seats[0].revents != 0)
-            find_a_seat(seats, accept(seats[0].fd, NULL, NULL));
+            find_a_seat(seats, take_in(seats[0].fd, 0));
     }
 }

@@ -2,7 +2,7 @@
  *
  * Room: larder
  * The bug: a thread that has ended keeps its stack until somebody joins it, or for nobody's
- * sake if it was detached. This server does neither.
+ * sake if it is detached. This server does neither.
  * Whom it bit: eggdrop (pull request 1303) ran out of memory; so did chan-sccp (pull request
  * 593) and musl-nscd (pull request 18).
  * Caught by: test_a_thousand_guests_in_a_row_leave_no_trace
@@ -16,10 +16,9 @@ int main(int argc, char **argv)
 
     for (;;) {
         pthread_t thread;
-        int guest = accept(door, NULL, NULL);
-        if (guest == -1)
-            usleep(10000);
-        else if (pthread_create(&thread, NULL, serve_until_goodbye, (void *)(long)guest) != 0)
+        int guest = take_in(door, 0);
+        void *argument = (void *)(long)guest;
+        if (guest != -1 && pthread_create(&thread, NULL, serve_until_goodbye, argument) != 0)
             close(guest);
     }
 }

@@ -15,11 +15,9 @@ int main(int argc, char **argv)
     int door = open_door(argc, argv, 0);
 
     for (;;) {
-        int guest = accept(door, NULL, NULL);
-        if (guest == -1) {
-            usleep(10000);
+        int guest = take_in(door, 0);
+        if (guest == -1)
             continue;
-        }
         if (fork() == 0) {
             close(door);
             serve_until_goodbye((void *)(long)guest);
