@@ -43,8 +43,8 @@ def test_a_big_file_comes_back_whole_and_in_bounded_memory(
     client.expect_success()
     story.check(len(copy) == len(big), f"{len(big)} bytes on stdout", f"there are {len(copy)}")
     story.check(copy == big, "the same bytes on stdout as on stdin", "they differ")
-    story.check(chapter.is_foreign or bool(SANITIZER) or memory < 8 * MIB, "less than 8 MiB of memory in use",
-                f"it used {memory / MIB:.1f}")
+    story.check(chapter.is_foreign or bool(SANITIZER) or memory < 8 * MIB,
+                "less than 8 MiB of memory in use", f"it used {memory / MIB:.1f}")
 
 
 def test_from_a_file_into_a_file(server: Server, start_client: StartClient, story: Story) -> None:

@@ -28,8 +28,8 @@ def test_a_server_without_progress_is_given_up(
         echoed = visiting.length if manners == "never-closes" else 0
         line = client.expect_failure(f"no progress for {PATIENCE_OF_CLIENTS} seconds after "
                                      f"{echoed} bytes of echo")
-    story.check(chapter.is_foreign or _lasted(waiting), f"{PATIENCE_OF_CLIENTS} seconds of patience",
-                f"it gave up earlier, saying: {line}")
+    story.check(chapter.is_foreign or _lasted(waiting),
+                f"{PATIENCE_OF_CLIENTS} seconds of patience", f"it gave up earlier, saying: {line}")
     if visiting.is_crowd and manners != "shut-door":
         guests, echoes, errors = client.expect_report()
         story.check(errors == 1 and guests == visiting.guests,

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.ours_only("these tests are about the tests")
 # ---- the pieces -----------------------------------------------------------------------------
 
 HEAD = re.compile(r"/\* (\w+)\.c: (.*?)\n \*\n \* Room: (\w+)\n \* The bug: (.*?)"
-                  r"\n \* Whom it bit: (.*?)\n \* Caught by: (\w+)(?:, ([\w-]+))?\n \*/", re.DOTALL)
+                  r"\n \* Whom it bit: (.*?)\n \* Caught by: (\w+)(?:,(?:\n \*)? ([\w-]+))?\n \*/", re.DOTALL)
 
 
 @dataclass(frozen=True)

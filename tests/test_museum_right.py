@@ -26,8 +26,9 @@ SERVERS = {
 def test_a_right_server_passes(story: Story, name: str) -> None:
     """A slice that takes a few seconds. The whole suite passes with asyncio; socat fails where
     accept() does, as it ends then, and it watches its door with select()."""
-    _expect_to_pass(story, name, "server", SERVERS[name], more_than=20, selection=
-                    "server_half_close or server_resets or (server_echo and not 64 and not hundred)")
+    _expect_to_pass(story, name, "server", SERVERS[name], more_than=20,
+                    selection="server_half_close or server_resets"
+                              " or (server_echo and not 64 and not hundred)")
 
 
 def test_a_right_client_passes(story: Story) -> None:

@@ -1,5 +1,5 @@
-/* right.h: what the wrong servers and clients do right, written once. So a piece shows its one
- * mistake, and little else. (How to do all of it right is what the chapters are about.)
+/* right.h: what the wrong servers and clients do right, written once. So a piece shows
+ * its one mistake, and little else. (How to do all of it right: see the chapters.)
  */
 #ifndef RIGHT_H
 #define RIGHT_H
@@ -37,8 +37,8 @@ static inline struct sockaddr_in loopback(int argc, char **argv)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-/* Writes all of it to a socket, however often it takes, and waits for room, which is slow for
- * the others but loses nothing. -1: nobody is there any more. */
+/* Writes all of it to a socket, however often it takes, and waits for room, which is slow
+ * for the others but loses nothing. -1: nobody is there any more. */
 static inline int write_all(int to, const char *bytes, size_t length)
 {
     struct pollfd room = {.fd = to, .events = POLLOUT};
@@ -61,7 +61,8 @@ static inline int open_door(int argc, char **argv, int flags)
     int yes = 1, door = socket(AF_INET, SOCK_STREAM | flags, 0);
 
     setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 || listen(door, 4096) == -1)
+    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 ||
+        listen(door, 4096) == -1)
         give_up("listen");
     return door;
 }
@@ -136,7 +137,7 @@ static inline int knock(int argc, char **argv)
     return server;
 }
 
-/* Listens to the keyboard and to the server, who should be silent. How many bytes were typed? */
+/* Listens to the keyboard and to the server, who should be silent. How much was typed? */
 static inline size_t read_keyboard(int server, char *bytes, size_t size)
 {
     struct pollfd both[] = {{.fd = STDIN_FILENO, .events = POLLIN},
@@ -167,11 +168,14 @@ static inline void hear_echo(int server, const char *said, size_t length)
 
     while (length > 0) {
         wait_for_server(server);
-        ssize_t count = recv(server, heard, length < sizeof heard ? length : sizeof heard, 0);
+        size_t size = length < sizeof heard ? length : sizeof heard;
+        ssize_t count = recv(server, heard, size, 0);
         if (count == -1)
             give_up("recv");
-        if (count == 0 || memcmp(said, heard, (size_t)count) != 0)
-            complain(count == 0 ? "the echo is too short" : "the echo is not what was said");
+        if (count == 0)
+            complain("the echo is too short");
+        if (memcmp(said, heard, (size_t)count) != 0)
+            complain("the echo is not what was said");
         said += count;
         length -= (size_t)count;
     }

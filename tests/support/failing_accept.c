@@ -1,6 +1,6 @@
-/* failing_accept.c: for LD_PRELOAD. When guests come, the first calls of accept() fail with the
- * errors whose numbers stand in FAILING_ACCEPT, "103 71", one after the other; from then on it
- * works. The guests stay at the door, as they do when the kernel has no descriptor for them.
+/* failing_accept.c: for LD_PRELOAD. When guests come, the first calls of accept() fail
+ * with the errors whose numbers stand in FAILING_ACCEPT, "103 71", one after the other;
+ * from then on it works. The guests stay at the door, as when descriptors run out.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

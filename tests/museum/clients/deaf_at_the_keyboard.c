@@ -1,10 +1,11 @@
 /* deaf_at_the_keyboard.c: sits at the keyboard and hears nothing else.
  *
  * Room: guests
- * The bug: it waits for a line to be typed, in a read() that knows nothing of the socket. The
- * server may have said goodbye an hour ago; the user learns of it after the next line.
- * Whom it bit: the first client of every book on sockets, which then needs select(). Chapter 01
- * cannot do better, and says so.
+ * The bug: it waits for a line to be typed, in a read() that knows nothing of the
+ * socket. The server may have said goodbye an hour ago; the user learns of it after the
+ * next line.
+ * Whom it bit: the first client of every book on sockets, which then needs select().
+ * Chapter 01 cannot do better, and says so.
  * Caught by: test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end
  */
 #define _GNU_SOURCE

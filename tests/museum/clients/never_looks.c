@@ -1,8 +1,8 @@
 /* never_looks.c: is content with whatever comes back.
  *
  * Room: guests
- * The bug: a client that is there to test a server shows the echo and does not compare it. Its
- * exit status is 0 on the day when the server mixes up two guests.
+ * The bug: a client that is there to test a server shows the echo and does not compare
+ * it. Its exit status is 0 on the day when the server mixes up two guests.
  * Whom it bit: everybody whose load test has counted answers, and none that were right.
  * Caught by: test_an_altered_byte, middle
  */

@@ -1,8 +1,8 @@
 /* one_read_is_enough.c: takes the first piece for the whole.
  *
  * Room: guests
- * The bug: one send, and so one recv. TCP does not know of messages: what was sent in one piece
- * may come back in fifty, and does as soon as the network is slow.
+ * The bug: one send, and so one recv. TCP does not know of messages: what was sent in
+ * one piece may come back in fifty, and does as soon as the network is slow.
  * Whom it bit: pyModbusTCP (issue 12), agis/rea (issue 8), ssh-pageant (issue 12), the
  * Heartbleed test of sslscan (issue 159).
  * Caught by: test_an_echo_in_pieces_or_late_is_still_an_echo, in-pieces

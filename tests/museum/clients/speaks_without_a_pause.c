@@ -1,11 +1,11 @@
 /* speaks_without_a_pause.c: says everything before it listens.
  *
  * Room: guests
- * The bug: first all of stdin is written, then all of the echo is read. A few kilobytes hide in
- * the buffers of the kernel. With more the server waits until the client reads, the client
- * until the server does, and both wait for ever.
- * Whom it bit: kchat (issue 1), x11rb (pull request 422), redis-rs (issue 1955), where two big
- * commands in a pipeline were enough.
+ * The bug: first all of stdin is written, then all of the echo is read. A few kilobytes
+ * hide in the buffers of the kernel. With more the server waits until the client reads,
+ * the client until the server does, and both wait for ever.
+ * Whom it bit: kchat (issue 1), x11rb (pull request 422), redis-rs (issue 1955), where
+ * two big commands in a pipeline were enough.
  * Caught by: test_a_big_file_comes_back_whole_and_in_bounded_memory
  */
 #define _GNU_SOURCE

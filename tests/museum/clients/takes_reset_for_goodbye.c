@@ -1,10 +1,10 @@
 /* takes_reset_for_goodbye.c: thinks that whoever goes has said goodbye.
  *
  * Room: guests
- * The bug: while ((n = recv(...)) > 0) ends at the end, n == 0, and at an error, n == -1, and
- * nobody asks which of the two it was. Half a file, and exit status 0.
- * Whom it bit: sentry-native (pull request 1620), which took a reset for a delivery and did not
- * try again.
+ * The bug: while ((n = recv(...)) > 0) ends at the end, n == 0, and at an error, n ==
+ * -1, and nobody asks which of the two it was. Half a file, and exit status 0.
+ * Whom it bit: sentry-native (pull request 1620), which took a reset for a delivery and
+ * did not try again.
  * Caught by: test_a_connection_that_is_reset
  */
 #define _GNU_SOURCE

@@ -1,10 +1,10 @@
 /* waits_for_ever.c: has more patience than its user.
  *
  * Room: guests
- * The bug: no time-out. When the server hangs, or when its cable is cut so that no FIN and no
- * RST can come, recv() sleeps until somebody pulls the plug.
- * Whom it bit: open62541 (issue 539), tinyproxy (issue 9), influxdb-cpp (issue 52, which had set
- * a time-out for sending only).
+ * The bug: no time-out. When the server hangs, or when its cable is cut so that no FIN
+ * and no RST can come, recv() sleeps until somebody pulls the plug.
+ * Whom it bit: open62541 (issue 539), tinyproxy (issue 9), influxdb-cpp (issue 52,
+ * which had set a time-out for sending only).
  * Caught by: test_a_server_without_progress_is_given_up, silent-conversation
  */
 #define _GNU_SOURCE

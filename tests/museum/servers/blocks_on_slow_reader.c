@@ -1,10 +1,10 @@
 /* blocks_on_slow_reader.c: one who does not read stops them all.
  *
  * Room: sleep
- * The bug: poll() says who can be read; the write that follows is a blocking one. When a guest
- * does not read his echo, the only thread sleeps in that write.
- * Whom it bit: the select server of the best-loved book on network programming, which names
- * the danger itself.
+ * The bug: poll() says who can be read; the write that follows is a blocking one. When
+ * a guest does not read his echo, the only thread sleeps in that write.
+ * Whom it bit: the select server of the best-loved book on network programming, which
+ * names the danger itself.
  * Caught by: test_a_guest_who_never_reads_holds_up_nobody
  */
 #define _GNU_SOURCE

@@ -1,8 +1,9 @@
 /* closes_at_rdhup.c: takes "I have said all" for "I am gone".
  *
  * Room: goodbyes
- * The bug: EPOLLRDHUP tells that the guest has ended his sending side. It comes together with
- * his last bytes, which are still unread, and he still listens; this server closes at once.
+ * The bug: EPOLLRDHUP tells that the guest has ended his sending side. It comes
+ * together with his last bytes, which are still unread, and he still listens; this
+ * server closes at once.
  * Whom it bit: netty (issue 4317).
  * Caught by: test_data_and_goodbye_in_one_burst_are_echoed_then_closed
  */

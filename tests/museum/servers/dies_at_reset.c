@@ -1,9 +1,10 @@
 /* dies_at_reset.c: one guest's error ends the server.
  *
  * Room: goodbyes
- * The bug: read() fails with ECONNRESET when a guest leaves by a RST, and "an error of a system
- * call" is handled as everywhere else: say it and exit.
- * Whom it bit: a well-known series on concurrent servers in C: one RST ends all four of them.
+ * The bug: read() fails with ECONNRESET when a guest leaves by a RST, and "an error of
+ * a system call" is handled as everywhere else: say it and exit.
+ * Whom it bit: a well-known series on concurrent servers in C: one RST ends all four of
+ * them.
  * Caught by: test_a_guest_that_resets_leaves_the_next_one_served, before_any_byte
  */
 #define _GNU_SOURCE

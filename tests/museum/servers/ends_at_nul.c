@@ -1,8 +1,8 @@
 /* ends_at_nul.c: takes bytes for a string.
  *
  * Room: bytes
- * The bug: strlen() of what came. A NUL in the middle ends the "string", and what lies behind
- * it is never echoed.
+ * The bug: strlen() of what came. A NUL in the middle ends the "string", and what lies
+ * behind it is never echoed.
  * Whom it bit: chat servers without number, as long as nobody sends a picture.
  * Caught by: test_any_bytes_come_back_unchanged, NUL
  */

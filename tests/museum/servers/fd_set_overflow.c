@@ -1,11 +1,11 @@
 /* fd_set_overflow.c: a descriptor that does not fit into the set.
  *
  * Room: door
- * The bug: an fd_set has room for the descriptors 0 to 1,023. FD_SET(1100, &set) writes into
- * the memory of somebody else, and nobody tells you, unless the compiler's _FORTIFY_SOURCE
- * ends the process.
- * Whom it bit: oatpp (issue 926), Nim (19973); and a limit of descriptors above 1,024 is
- * nothing special any more.
+ * The bug: an fd_set has room for the descriptors 0 to 1,023. FD_SET(1100, &set) writes
+ * into the memory of somebody else, and nobody tells you, unless the compiler's
+ * _FORTIFY_SOURCE ends the process.
+ * Whom it bit: oatpp (issue 926), Nim (19973); and a limit of descriptors above 1,024
+ * is nothing special any more.
  * Caught by: test_descriptors_beyond_1024_are_as_good_as_others
  */
 #define _GNU_SOURCE

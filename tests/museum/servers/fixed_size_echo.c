@@ -1,8 +1,8 @@
 /* fixed_size_echo.c: brings 512 bytes, whatever was ordered.
  *
  * Room: bytes
- * The bug: what read() returned is looked at for the end, and for nothing else. What is echoed
- * is the buffer, with all that was in it before.
+ * The bug: what read() returned is looked at for the end, and for nothing else. What is
+ * echoed is the buffer, with all that was in it before.
  * Whom it bit: kecho, an echo server inside the kernel.
  * Caught by: test_one_message_comes_back
  */

@@ -1,8 +1,9 @@
 /* format_string.c: lets its guests write the format.
  *
  * Room: bytes
- * The bug: what a guest has said goes into the log as printf(bytes), not as printf("%s", bytes).
- * A "%s" in it reads memory that is not there, a "%n" writes into it.
+ * The bug: what a guest has said goes into the log as printf(bytes), not as
+ * printf("%s", bytes). A "%s" in it reads memory that is not there, a "%n" writes into
+ * it.
  * Whom it bit: wu-ftpd 2.6.0, where it was a root shell for everybody (CVE-2000-0573).
  * Caught by: test_any_bytes_come_back_unchanged, format
  */

@@ -1,8 +1,8 @@
 /* leaks_descriptors.c: forgets to close on the way out that is seldom taken.
  *
  * Room: larder
- * The bug: the goodbye of a polite guest is followed by close(), an error is not. Each RST
- * costs a descriptor, until there are none.
+ * The bug: the goodbye of a polite guest is followed by close(), an error is not. Each
+ * RST costs a descriptor, until there are none.
  * Whom it bit: every server whose error path was never run.
  * Caught by: test_five_hundred_guests_who_say_nothing_leave_no_trace
  */

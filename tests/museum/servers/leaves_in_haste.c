@@ -1,8 +1,8 @@
 /* leaves_in_haste.c: SIGTERM, and it drops everything where it stands.
  *
  * Room: goodbyes
- * The bug: "clean up and exit" is taken for exit. A guest in the middle of his echo, or one who
- * stands at the door with his order in his hand, gets a RST.
+ * The bug: "clean up and exit" is taken for exit. A guest in the middle of his echo, or
+ * one who stands at the door with his order in his hand, gets a RST.
  * Whom it bit: nginx has worker_shutdown_timeout, so as to wait, and not for ever.
  * Caught by: test_who_stands_at_the_door_is_still_served
  */

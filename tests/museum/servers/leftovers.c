@@ -1,11 +1,13 @@
 /* leftovers.c: serves you what the last guest at your table has left.
  *
  * Room: bytes
- * The bug: what waits to be sent is kept in a table, by the number of the descriptor. When a
- * guest goes it is not thrown away. The kernel gives his number to the next one, who is sent
- * the secrets of a stranger.
- * Whom it bit: gnet (issue 621), where a late write went to the next guest with that number.
- * Caught by: test_a_guest_that_resets_leaves_the_next_one_served, while_the_server_sends
+ * The bug: what waits to be sent is kept in a table, by the number of the descriptor.
+ * When a guest goes it is not thrown away. The kernel gives his number to the next one,
+ * who is sent the secrets of a stranger.
+ * Whom it bit: gnet (issue 621), where a late write went to the next guest with that
+ * number.
+ * Caught by: test_a_guest_that_resets_leaves_the_next_one_served,
+ * while_the_server_sends
  */
 #define _GNU_SOURCE
 #include "right.h"
@@ -40,9 +42,10 @@ static int serve_guest(struct pollfd *seat) /* has he left? */
 
 int main(int argc, char **argv)
 {
+    int door = open_door(argc, argv, SOCK_NONBLOCK);
     nfds_t count = 1;
 
-    seats[0] = (struct pollfd){.fd = open_door(argc, argv, SOCK_NONBLOCK), .events = POLLIN};
+    seats[0] = (struct pollfd){.fd = door, .events = POLLIN};
     for (;;) {
         poll(seats, count, -1);
         for (nfds_t i = count - 1; i > 0; i--)
@@ -50,7 +53,7 @@ int main(int argc, char **argv)
                 close(seats[i].fd);
                 seats[i] = seats[--count];
             }
-        int guest = count < MAX ? take_in(seats[0].fd, SOCK_NONBLOCK) : -1;
+        int guest = count < MAX ? take_in(door, SOCK_NONBLOCK) : -1;
         if (guest != -1)
             seats[count++] = (struct pollfd){.fd = guest, .events = POLLIN};
     }

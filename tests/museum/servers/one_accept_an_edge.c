@@ -1,9 +1,9 @@
 /* one_accept_an_edge.c: takes in one guest where several have come.
  *
  * Room: door
- * The bug: with EPOLLET the bell at the door rings when somebody comes, once, not as long as
- * somebody stands there. Of sixteen who come together one is taken in; the next waits until
- * yet another rings for him.
+ * The bug: with EPOLLET the bell at the door rings when somebody comes, once, not as
+ * long as somebody stands there. Of sixteen who come together one is taken in; the next
+ * waits until yet another rings for him.
  * Whom it bit: kecho (issue 2).
  * Caught by: test_guests_who_came_while_the_server_was_away_are_all_served, 16
  */

@@ -1,11 +1,12 @@
 /* one_read_an_edge.c: takes one plate where a whole meal stands.
  *
  * Room: bytes
- * The bug: with EPOLLET the bell rings when bytes come, once, not as long as some are there.
- * This server reads 4,096 of them and waits for the bell again. What it has left lies there
- * until the guest says something more; if he waits for his echo first, both wait for ever.
- * Whom it bit: davici (issue 4), a library that read one message a call, in a program that used
- * EPOLLET; epoll(7) answers it as question 9.
+ * The bug: with EPOLLET the bell rings when bytes come, once, not as long as some are
+ * there. This server reads 4,096 of them and waits for the bell again. What it has left
+ * lies there until the guest says something more; if he waits for his echo first, both
+ * wait for ever.
+ * Whom it bit: davici (issue 4), a library that read one message a call, in a program
+ * that used EPOLLET; epoll(7) answers it as question 9.
  * Caught by: test_data_and_goodbye_in_one_burst_are_echoed_then_closed
  */
 #define _GNU_SOURCE

@@ -1,10 +1,10 @@
 /* polls_without_rest.c: runs from table to table while everybody is asleep.
  *
  * Room: sleep
- * The bug: the time-out of poll() is 0, "look and come back at once", where -1 was meant. All
- * guests are served, and quickly; a core is busy day and night.
- * Whom it bit: polycube (pull request 130) with the sister of this mistake: select() had counted
- * the time-out down to 0, and nobody set it anew.
+ * The bug: the time-out of poll() is 0, "look and come back at once", where -1 was
+ * meant. All guests are served, and quickly; a core is busy day and night.
+ * Whom it bit: polycube (pull request 130) with the sister of this mistake: select()
+ * had counted the time-out down to 0, and nobody set it anew.
  * Caught by: test_a_guest_who_never_reads_costs_no_cpu
  */
 #define _GNU_SOURCE

@@ -1,10 +1,10 @@
 /* short_write.c: sends once and believes that all of it went.
  *
  * Room: bytes
- * The bug: send() on a non-blocking socket takes what there is room for. Its result tells how
- * much that was; whoever does not look loses the rest.
- * Whom it bit: a well-known series on concurrent servers: the bug lived for 17 months, because
- * its test sent a few bytes only; curl has a debug switch to find its own.
+ * The bug: send() on a non-blocking socket takes what there is room for. Its result
+ * tells how much that was; whoever does not look loses the rest.
+ * Whom it bit: a well-known series on concurrent servers: the bug lived for 17 months,
+ * because its test sent a few bytes only; curl has a debug switch to find its own.
  * Caught by: test_a_guest_who_reads_only_after_the_last_byte_gets_everything
  */
 #define _GNU_SOURCE

@@ -1,8 +1,8 @@
 /* sigpipe.c: dies of SIGPIPE.
  *
  * Room: goodbyes
- * The bug: write() to a guest who is gone raises SIGPIPE, and nobody has said what to do then.
- * The default is to end the process, with all the other guests.
+ * The bug: write() to a guest who is gone raises SIGPIPE, and nobody has said what to
+ * do then. The default is to end the process, with all the other guests.
  * Whom it bit: the very first servers of many books; libuv's guide (uvbook, issue 4).
  * Caught by: test_writing_to_a_guest_that_is_gone_does_not_kill, FIN-then-RST
  */

@@ -1,9 +1,10 @@
 /* spins_at_hangup.c: a hang-up that nobody answers.
  *
  * Room: sleep
- * The bug: while a guest has no room, this server asks for POLLOUT only, and looks at POLLOUT
- * only. POLLERR and POLLHUP come without being asked for; after a RST they come each time,
- * poll() never sleeps again, and send() is called for ever by a loop that ignores its error.
+ * The bug: while a guest has no room, this server asks for POLLOUT only, and looks at
+ * POLLOUT only. POLLERR and POLLHUP come without being asked for; after a RST they come
+ * each time, poll() never sleeps again, and send() is called for ever by a loop that
+ * ignores its error.
  * Whom it bit: seastar (issue 64).
  * Caught by: test_the_reset_of_a_stalled_guest_does_not_make_the_server_spin
  */
@@ -37,9 +38,10 @@ static int serve_guest(struct pollfd *seat, struct plate *plate) /* has he left?
 
 int main(int argc, char **argv)
 {
+    int door = open_door(argc, argv, SOCK_NONBLOCK);
     nfds_t count = 1;
 
-    seats[0] = (struct pollfd){.fd = open_door(argc, argv, SOCK_NONBLOCK), .events = POLLIN};
+    seats[0] = (struct pollfd){.fd = door, .events = POLLIN};
     for (;;) {
         poll(seats, count, -1);
         for (nfds_t i = count - 1; i > 0; i--)
@@ -48,7 +50,7 @@ int main(int argc, char **argv)
                 seats[i] = seats[--count];
                 plates[i] = plates[count];
             }
-        int guest = count < MAX ? take_in(seats[0].fd, SOCK_NONBLOCK) : -1;
+        int guest = count < MAX ? take_in(door, SOCK_NONBLOCK) : -1;
         if (guest != -1)
             seats[count++] = (struct pollfd){.fd = guest, .events = POLLIN};
     }

@@ -1,11 +1,11 @@
 /* thirty_seats.c: takes in everybody, and has a seat for thirty.
  *
  * Room: door
- * The bug: a new guest is put on the first free seat of an array. When none is free the loop
- * ends, and so does all thought of him: he is connected, nobody ever reads what he says, and
- * his descriptor is lost.
- * Whom it bit: whoever has typed in a tutorial on select() that begins with
- * "int client_socket[30]", such as the one of binarytides.com.
+ * The bug: a new guest is put on the first free seat of an array. When none is free the
+ * loop ends, and so does all thought of him: he is connected, nobody ever reads what he
+ * says, and his descriptor is lost.
+ * Whom it bit: whoever has typed in a tutorial on select() that begins with "int
+ * client_socket[30]", such as the one of binarytides.com.
  * Caught by: test_200_guests_speak_at_once_and_nothing_is_crossed
  */
 #define _GNU_SOURCE

@@ -1,10 +1,11 @@
 /* unbounded_buffer.c: keeps whatever comes.
  *
  * Room: larder
- * The bug: what cannot be written yet is kept, which is right, and the server goes on reading,
- * which is not: a guest who sends and never reads makes it keep everything, for ever.
- * Whom it bit: libuv's own echo server (256 MiB unread raise its memory to 261 MB), and most
- * event loops with a convenient write().
+ * The bug: what cannot be written yet is kept, which is right, and the server goes on
+ * reading, which is not: a guest who sends and never reads makes it keep everything,
+ * for ever.
+ * Whom it bit: libuv's own echo server (256 MiB unread raise its memory to 261 MB), and
+ * most event loops with a convenient write().
  * Caught by: test_memory_stays_bounded_when_nobody_reads
  */
 #define _GNU_SOURCE
@@ -40,9 +41,10 @@ static int serve_guest(struct pollfd *seat, struct plate *plate) /* has he left?
 
 int main(int argc, char **argv)
 {
+    int door = open_door(argc, argv, SOCK_NONBLOCK);
     nfds_t count = 1;
 
-    seats[0] = (struct pollfd){.fd = open_door(argc, argv, SOCK_NONBLOCK), .events = POLLIN};
+    seats[0] = (struct pollfd){.fd = door, .events = POLLIN};
     for (;;) {
         poll(seats, count, -1);
         for (nfds_t i = count - 1; i > 0; i--)
@@ -52,7 +54,7 @@ int main(int argc, char **argv)
                 seats[i] = seats[--count];
                 plates[i] = plates[count];
             }
-        int guest = count < MAX ? take_in(seats[0].fd, SOCK_NONBLOCK) : -1;
+        int guest = count < MAX ? take_in(door, SOCK_NONBLOCK) : -1;
         if (guest != -1) {
             seats[count] = (struct pollfd){.fd = guest, .events = POLLIN};
             plates[count++] = (struct plate){0};
