@@ -216,7 +216,8 @@ def _row(piece: Piece) -> str:
     words = f"../{piece.golden.relative_to(REPOSITORY)}"
     test = piece.test.removeprefix("test_").replace("_", " ")
     case = f" ({piece.case.replace('_', ' ')})" if piece.case else ""
-    bug = piece.bug[0].upper() + piece.bug[1:]
+    is_a_name = "(" in piece.bug.split()[0]
+    bug = piece.bug if is_a_name else piece.bug[0].upper() + piece.bug[1:]
     cells = [f"[{_plain(piece.name)}]({source}): {_plain(piece.title)}", _plain(bug),
              _plain(piece.bitten), f"[{test}]({tests}){case}",
              f"{_plain(_end(piece))} [All of it]({words})"]
