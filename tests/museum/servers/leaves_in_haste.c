@@ -4,7 +4,7 @@
  * The bug: "clean up and exit" is taken for exit. A guest in the middle of his echo, or
  * one who stands at the door with his order in his hand, gets a RST.
  * Whom it bit: nginx has worker_shutdown_timeout, so as to wait, and not for ever.
- * Caught by: test_who_stands_at_the_door_is_still_served
+ * Caught by: test_who_stands_at_the_door_is_still_served, 300
  */
 #define _GNU_SOURCE
 #include "right.h"
