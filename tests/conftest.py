@@ -4,19 +4,24 @@
     pytest tests/ -k 03-select                 one of them
     SAN=address pytest tests/                  built with a sanitizer
     pytest tests/ --server './mine {port}'     any echo server, in any language
+    pytest tests/ --client 'mine {port}'       any client that is used as `nc` is: from its
+                                               stdin to the server, and back to its stdout
 """
 
 from __future__ import annotations
 
 import contextlib
 import resource
+import shlex
 import signal
+import sys
+from pathlib import Path
 from typing import Callable, Iterator, Optional
 
 import pytest
 
 from support import facts, side_by_side
-from support.chapters import CHAPTERS, FOREIGN, Chapter
+from support.chapters import CHAPTERS, Chapter, foreign
 from support.servers import SANITIZER, Server, build
 from support.story import Story, WallReached
 
@@ -26,6 +31,10 @@ StartServer = Callable[..., Server]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--server", default="", metavar="COMMAND",
                      help="check this echo server instead, e.g. './mine {port}'")
+    parser.addoption("--client", default="", metavar="COMMAND",
+                     help="check this client instead, e.g. 'nc -N 127.0.0.1 {port}'")
+    parser.addoption("--promise", action="append", default=[], choices=["clean_goodbye"],
+                     help="what your server promises besides, e.g. a clean goodbye at Ctrl-C")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,10 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "ours_only(what): a promise of this project's chapters, not of every echo server",
         "wall(chapter, why): this chapter cannot pass, and that is its lesson",
         "no_sanitizer(why): means nothing in a program built with a sanitizer",
+        "of_clients: checks a client, and so is for --client and not for --server",
     ):
         config.addinivalue_line("markers", line)
-    if "{port}" not in config.getoption("--server") and config.getoption("--server"):
-        raise pytest.UsageError("--server needs {port} where the port goes")
+    for option in ("--server", "--client"):
+        if "{port}" not in config.getoption(option) and config.getoption(option):
+            raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
     # 2,000 guests are 2,000 descriptors here as well.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -49,12 +60,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "chapter" not in metafunc.fixturenames:
         return
-    if metafunc.config.getoption("--server"):
-        parameters = [pytest.param(FOREIGN, id=FOREIGN.name)]
+    if _is_foreign(metafunc.config):
+        chapter = _foreign(metafunc.config)
+        parameters = [pytest.param(chapter, id=chapter.name)]
     else:
         parameters = [pytest.param(chapter, marks=_marks(metafunc, chapter), id=chapter.name)
                       for chapter in CHAPTERS if _promises(metafunc, chapter)]
     metafunc.parametrize("chapter", parameters)
+
+
+def _is_foreign(config: pytest.Config) -> bool:
+    return bool(config.getoption("--server") or config.getoption("--client"))
+
+
+def _foreign(config: pytest.Config) -> Chapter:
+    return foreign(config.getoption("--promise"), config.getoption("--client"))
 
 
 def _marks_named(metafunc: pytest.Metafunc, name: str) -> list[pytest.Mark]:
@@ -76,17 +96,25 @@ def _marks(metafunc: pytest.Metafunc, chapter: Chapter) -> list[pytest.MarkDecor
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What a foreign server has never promised is skipped, by name."""
-    for item in items if config.getoption("--server") else []:
-        for mark in item.iter_markers("ours_only"):
-            item.add_marker(pytest.mark.skip(reason=f"only for this project: {mark.args[0]}"))
-        for mark in item.iter_markers("promise"):
-            if not getattr(FOREIGN, mark.args[0]):
-                item.add_marker(pytest.mark.skip(reason="not promised by every echo server"))
+    """What a foreign program has never promised is skipped, by name."""
+    for item in items if _is_foreign(config) else []:
+        for reason in _reasons_to_skip(config, item):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _reasons_to_skip(config: pytest.Config, item: pytest.Item) -> Iterator[str]:
+    option = "--client" if item.get_closest_marker("of_clients") else "--server"
+    if not config.getoption(option):
+        yield f"needs {option}"
+    for mark in item.iter_markers("ours_only"):
+        yield f"only for this project: {mark.args[0]}"
+    for mark in item.iter_markers("promise"):
+        if not getattr(_foreign(config), mark.args[0]):
+            yield "not promised by every echo server"
 
 
 def pytest_runtestloop(session: pytest.Session) -> Optional[bool]:
-    if side_by_side.jobs(session) > 1 and not session.config.getoption("--server"):
+    if side_by_side.jobs(session) > 1 and not _is_foreign(session.config):
         for chapter in CHAPTERS:  # before there are several processes that could do it
             build(chapter)
     return side_by_side.run(session)
@@ -104,7 +132,7 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter, story: Story,
     servers: list[Server] = []
 
     def start(*arguments: str, **options: object) -> Server:
-        options.setdefault("command", request.config.getoption("--server"))
+        options.setdefault("command", _server_command(request.config))
         server = Server(chapter, story, *arguments, **options)  # type: ignore[arg-type]
         servers.append(server)
         all_servers.append(server)
@@ -119,6 +147,14 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter, story: Story,
         server.ended = server.process.returncode
         server.expect_health()
         server.expect_closed_port()
+
+
+def _server_command(config: pytest.Config) -> str:
+    """A foreign client visits a server that is right, unless it brings its own."""
+    if config.getoption("--server") or not config.getoption("--client"):
+        return str(config.getoption("--server"))
+    right = Path(__file__).parent / "support" / "asyncio_echo.py"
+    return shlex.join([sys.executable, str(right), "{port}"])
 
 
 @pytest.fixture

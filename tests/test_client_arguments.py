@@ -17,7 +17,7 @@ from support_clients.clients import StartClient
 from support_clients.namespaces import unshare
 
 pytest_plugins = "support_clients.fixtures"
-pytestmark = pytest.mark.ours_only("its clients")
+pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
 
 
 def test_help_is_usage_on_stdout(chapter: Chapter, story: Story) -> None:

@@ -15,7 +15,7 @@ from support_clients.clients import Client, StartClient
 from support_clients.wrong_servers import StartPythonServer, altered, echo, together
 
 pytest_plugins = "support_clients.fixtures"
-pytestmark = pytest.mark.ours_only("its clients")
+pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
 
 
 def test_a_crowd_is_reported_in_one_line(

@@ -14,7 +14,7 @@ from support_clients.clients import Client, StartClient
 from support_clients.wrong_servers import StartPythonServer, in_pieces, late
 
 pytest_plugins = "support_clients.fixtures"
-pytestmark = pytest.mark.ours_only("its clients")
+pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
 
 LONG = "".join(random.Random(3).choices("Zwölf Boxkämpfer jagen Viktor quer ", k=90_000))
 

@@ -10,17 +10,17 @@ import pytest
 from support.chapters import Chapter
 from support_clients.patience import (MANNERS, PATIENCE_OF_CLIENTS, PAUSED_ECHO, Waiting,
                                       WaitingRoom)
-from support_clients.visits import VISITS, Visiting
+from support_clients.visits import Visiting, in_every_way
 
 pytest_plugins = "support_clients.fixtures"
-pytestmark = pytest.mark.ours_only("its clients")
+pytestmark = pytest.mark.of_clients
 
 
-@pytest.mark.parametrize("visiting", VISITS, ids=lambda visiting: visiting.name)
+@in_every_way
 @pytest.mark.parametrize("manners", MANNERS)
 def test_a_server_without_progress_is_given_up(
         chapter: Chapter, waiting_room: WaitingRoom, manners: str, visiting: Visiting) -> None:
-    waiting = waiting_room.find(chapter.name, manners, visiting.name)
+    waiting = waiting_room.find(chapter, manners, visiting.name)
     story, client = waiting.story, waiting.client
     if manners == "shut-door":
         line = client.expect_failure("connect", "Connection timed out")
@@ -28,8 +28,8 @@ def test_a_server_without_progress_is_given_up(
         echoed = visiting.length if manners == "never-closes" else 0
         line = client.expect_failure(f"no progress for {PATIENCE_OF_CLIENTS} seconds after "
                                      f"{echoed} bytes of echo")
-    story.check(_lasted(waiting), f"{PATIENCE_OF_CLIENTS} seconds of patience",
-                f"it gave up earlier, saying: {line}")
+    story.check(chapter.is_foreign or _lasted(waiting),
+                f"{PATIENCE_OF_CLIENTS} seconds of patience", f"it gave up earlier, saying: {line}")
     if visiting.is_crowd and manners != "shut-door":
         guests, echoes, errors = client.expect_report()
         story.check(errors == 1 and guests == visiting.guests,
@@ -37,13 +37,14 @@ def test_a_server_without_progress_is_given_up(
                     f"{errors} errors are reported")
 
 
+@pytest.mark.ours_only("ten seconds, exactly")
 @pytest.mark.parametrize("manners", ["silent", "never-reads"])
 def test_a_conversation_is_given_up_as_soon_as_a_message(
         chapter: Chapter, waiting_room: WaitingRoom, manners: str) -> None:
     """No second ten seconds because the first began before anything was owed. Both clients
     have waited at the same time, so a busy machine has delayed them both."""
-    message = waiting_room.find(chapter.name, manners, "message")
-    conversation = waiting_room.find(chapter.name, manners, "conversation")
+    message = waiting_room.find(chapter, manners, "message")
+    conversation = waiting_room.find(chapter, manners, "conversation")
     for waiting in (message, conversation):
         waiting.watcher.join()
     conversation.story.check(conversation.seconds < 1.6 * message.seconds,
@@ -52,7 +53,7 @@ def test_a_conversation_is_given_up_as_soon_as_a_message(
 
 
 def test_a_keyboard_may_be_idle_for_longer(chapter: Chapter, waiting_room: WaitingRoom) -> None:
-    waiting = waiting_room.find(chapter.name, "idle-keyboard")
+    waiting = waiting_room.find(chapter, "idle-keyboard")
     client = waiting.client
     client.expect_echo(b"I shall be back\n")
     waiting_room.wait_longer_than_a_client()
@@ -68,7 +69,7 @@ def test_a_keyboard_may_be_idle_for_longer(chapter: Chapter, waiting_room: Waiti
 def test_who_reads_its_stdout_may_pause_for_longer(
         chapter: Chapter, waiting_room: WaitingRoom) -> None:
     """`./client - <big.bin | less`: nothing moves, but the server is not to blame."""
-    waiting = waiting_room.find(chapter.name, "paused-reader")
+    waiting = waiting_room.find(chapter, "paused-reader")
     waiting_room.wait_longer_than_a_client()
     waiting.story.tell(f"read its stdout after more than {PATIENCE_OF_CLIENTS} seconds")
     copy = waiting.client.hear(len(PAUSED_ECHO) + 1)

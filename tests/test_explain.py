@@ -21,7 +21,7 @@ PLAIN = {name: value for name, value in os.environ.items() if name not in ("SAN"
 
 @pytest.fixture(autouse=True)
 def _ours_only(request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--server"):
+    if any(map(request.config.getoption, ("--server", "--client"))):
         pytest.skip("about the code of 05-async-tasks, not about a server")
 
 

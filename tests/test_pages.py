@@ -18,7 +18,7 @@ every_page = pytest.mark.parametrize("name", pages.page_names())
 
 @pytest.fixture(autouse=True)
 def only_for_this_project(request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--server", default=""):
+    if any(request.config.getoption(name, default="") for name in ("--server", "--client")):
         pytest.skip("a promise of this project's chapters: its pages")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from typing import Iterator
 
@@ -14,9 +15,10 @@ from support.chapters import Chapter
 from support.servers import Server, binary, run_program
 from support.story import Story
 
-pytestmark = pytest.mark.ours_only("its command line")
+ours = pytest.mark.ours_only("its command line")
 
 
+@ours
 def test_help_is_usage_on_stdout(chapter: Chapter, story: Story) -> None:
     ended = run_program(story, binary(chapter, "server"), "--help")
     story.check(ended.returncode == 0 and not ended.stderr, "exit status 0 and an empty stderr",
@@ -26,6 +28,7 @@ def test_help_is_usage_on_stdout(chapter: Chapter, story: Story) -> None:
                     f"it says:\n{ended.stdout}")
 
 
+@ours
 @pytest.mark.parametrize("arguments", [
     pytest.param(["--port", ""], id="port-empty"),
     pytest.param(["--port", "abc"], id="port-abc"),
@@ -53,6 +56,7 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(
     story.check(not ended.stdout, "nothing on stdout", f"there is: {ended.stdout}")
 
 
+@ours
 def test_a_port_in_use_is_told(server: Server, chapter: Chapter, story: Story) -> None:
     ended = run_program(story, binary(chapter, "server"), "--port", str(server.port))
     _expect_failure(ended.returncode, ended.stderr, story,
@@ -60,6 +64,7 @@ def test_a_port_in_use_is_told(server: Server, chapter: Chapter, story: Story) -
     server.serves_a_new_guest()
 
 
+@ours
 def test_an_unknown_host_is_told(chapter: Chapter, story: Story) -> None:
     ended = run_program(story, binary(chapter, "server"), "--host", "no-such-host.invalid")
     _expect_failure(ended.returncode, ended.stderr, story, "no-such-host.invalid")
@@ -72,8 +77,7 @@ def test_a_restart_on_the_same_port_works_at_once(
     first = start_server(port=port)
     guest = first.guest()
     guest.say(b"good evening")
-    story.tell("ended the server by force while the guest was there")
-    first.process.kill()
+    first.signal(signal.SIGKILL)
     first.ended = first.process.wait()
     guest.expect_goodbye()
     guest.close()
@@ -81,12 +85,14 @@ def test_a_restart_on_the_same_port_works_at_once(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0.0.0.0"])
+@ours
 def test_a_host_by_name_or_number(start_server: StartServer, host: str) -> None:
     if host == "localhost":
         machine.needs_localhost()
     start_server("--host", host).serves_a_new_guest()
 
 
+@ours
 def test_a_host_by_ipv6(start_server: StartServer, ipv6: None) -> None:
     server = start_server("--host", "::1")
     server.expect_line(f"✅ Server listening on [::1]:{server.port}")
@@ -96,6 +102,7 @@ def test_a_host_by_ipv6(start_server: StartServer, ipv6: None) -> None:
     guest.leave()
 
 
+@ours
 def test_without_options_it_is_127_0_0_1_8080(start_server: StartServer) -> None:
     if facts.listening_host(8080):
         pytest.skip("port 8080 is in use here")

@@ -100,3 +100,4 @@ def test_five_hundred_guests_who_say_nothing_leave_no_trace(server: Server, stor
                 guest.reset()
     server.serves_a_new_guest()
     server.expect_descriptors(at_most=before)
+    server.expect_no_zombies()

@@ -19,7 +19,7 @@ from support.guests import PATIENCE, can_connect
 from support.servers import Server, binary
 from support.story import Story
 
-pytestmark = pytest.mark.ours_only("what Ctrl-C does")
+ours = pytest.mark.ours_only("what Ctrl-C does")
 clean = pytest.mark.promise("clean_goodbye")
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -27,6 +27,7 @@ MIB = 1 << 20
 GRACE = 5.0  # seconds that guests have to finish, by the contract
 
 
+@ours
 @pytest.mark.promise("default_goodbye")
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_ends_the_server_at_once(server: Server, number: signal.Signals) -> None:
@@ -142,6 +143,7 @@ def test_a_second_signal_ends_at_once(server: Server, story: Story) -> None:
     story.check(server.ended != 0, "an exit status that tells of the haste", "it is 0")
 
 
+@ours
 def test_a_signal_in_the_first_milliseconds_always_ends_it(
         chapter: Chapter, story: Story) -> None:
     """Between a check for the signal and the sleep there must be no gap to lose it in."""
@@ -164,6 +166,7 @@ def test_a_signal_in_the_first_milliseconds_always_ends_it(
         story.check(status in (0, -signal.SIGTERM), "exit status 0 or SIGTERM", f"it is {status}")
 
 
+@ours
 @clean
 def test_guests_who_do_not_finish_are_cut_after_five_seconds(
         chapter: Chapter, endless_evenings: dict[Chapter, tuple[Server, float]]) -> None:

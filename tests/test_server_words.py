@@ -12,9 +12,10 @@ from conftest import StartServer
 from support.servers import Server
 from support.story import Story
 
-pytestmark = pytest.mark.ours_only("the words of its log")
+ours = pytest.mark.ours_only("the words of its log")
 
 
+@ours
 def test_the_log_tells_of_the_door_and_of_each_guest_at_once(server: Server) -> None:
     """At once: stdout is a pipe here, where a forgotten fflush() keeps everything back."""
     server.expect_line(f"✅ Server listening on 127.0.0.1:{server.port}")
@@ -26,6 +27,7 @@ def test_the_log_tells_of_the_door_and_of_each_guest_at_once(server: Server) -> 
     server.expect_line(f"Connection closed by {name}")
 
 
+@ours
 def test_the_log_holds_nothing_else(server: Server, story: Story) -> None:
     for _ in range(2):
         guest = server.guest()
@@ -38,6 +40,7 @@ def test_the_log_holds_nothing_else(server: Server, story: Story) -> None:
                 "five lines on stdout and none on stderr", f"stdout is:\n{text}")
 
 
+@ours
 def test_quiet_leaves_out_the_guests(start_server: StartServer, story: Story) -> None:
     server = start_server("--quiet")
     server.serves_a_new_guest()

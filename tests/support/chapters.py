@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Iterable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -17,6 +18,7 @@ class Chapter:
     below_fd_setsize: bool  # descriptors from 1024 on cannot be watched
     clean_goodbye: bool  # Ctrl-C: echo what has come, say goodbye, exit 0
     runtime: bool = False  # --workers and --idle-timeout
+    client: str = ""  # of a foreign client: the command that starts it, with {port}
 
     @property
     def default_goodbye(self) -> bool:
@@ -29,7 +31,7 @@ class Chapter:
 
     @property
     def is_foreign(self) -> bool:
-        return self is FOREIGN
+        return self.name == FOREIGN.name
 
     @property
     def directory(self) -> Path:
@@ -45,5 +47,11 @@ CHAPTERS = (
     Chapter("05-async-tasks", 2000, True,   False,   False,   True,    runtime=True),
 )
 
-# Any server in any language, given by --server, is taken to promise this much.
+# Any server in any language, given by --server, is taken to promise this much. A client given
+# by --client is taken to promise what `nc` does: its stdin goes to the server, what comes back
+# goes to its stdout; and that it fails when the echo does.
 FOREIGN = Chapter("foreign", 1000, True, False, False, False)
+
+
+def foreign(promises: Iterable[str], client: str) -> Chapter:
+    return replace(FOREIGN, client=client, **{promise: True for promise in promises})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Callable, Iterator, Optional
@@ -44,6 +45,12 @@ def sessions() -> dict[int, list[int]]:
         if stat and stat[0] != "Z":
             members.setdefault(int(stat[3]), []).append(pid)
     return members
+
+
+def zombies(session: int) -> int:
+    """Processes of this session that have ended, and for which nobody has called wait()."""
+    stats = (_stat(int(entry)) for entry in os.listdir(PROC) if entry.isdigit())
+    return sum(1 for stat in stats if stat and stat[0] == "Z" and int(stat[3]) == session)
 
 
 def session_members(session: int) -> list[int]:
@@ -123,9 +130,18 @@ def listening_host(port: int) -> Optional[str]:
 
 def free_port() -> int:
     """Below 32768: the kernel hands out those above to guests, who could then meet themselves.
-    Never the same twice, so that no old connection lingers there."""
+    No old connection lingers there: a server need not set SO_REUSEADDR."""
     used = listening_ports()
-    return next(port for port in _candidates if port not in used)
+    return next(port for port in _candidates if port not in used and _can_be_bound(port))
+
+
+def _can_be_bound(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 _candidates = itertools.count(20_000 + os.getpid() * 97 % 10_000)

@@ -126,8 +126,8 @@ class Drain:
                 self._news.wait(min(left, 0.1))
         return True
 
-    def finish(self) -> None:
-        self._thread.join(PATIENCE)
+    def finish(self, within: float = PATIENCE) -> None:
+        self._thread.join(within)
 
 
 class Server:
@@ -274,6 +274,12 @@ class Server:
             f"no more than the {at_most} threads that there were before",
             f"there are {self.threads()}: some never end")
 
+    def expect_no_zombies(self) -> None:
+        zombies = lambda: facts.zombies(self.process.pid)
+        self.story.check(facts.eventually(lambda: zombies() == 0, PATIENCE),
+                         "the server to wait for each child that has ended",
+                         f"{zombies()} zombies are left in the table of processes")
+
     def expect_line(self, line: str, stream: str = "stdout") -> None:
         drain = self.stdout if stream == "stdout" else self.stderr
         came = drain.wait_for(lambda text: line in text.splitlines(), PATIENCE)
@@ -326,6 +332,8 @@ class Server:
         facts.eventually(lambda: self.process.poll() is not None, 0.2)  # it may be dying just now
         status = self.process.poll()
         fate = "is still running" if status is None else f"ended with {status_name(status)}"
+        if status is not None:
+            self.stderr.finish(within=1)  # its last words may still be on their way
         lines = [f"\nThe server {self.name} {fate}."]
         if self.stderr.text:
             lines += ["Its last words on stderr:", tail(self.stderr.text)]

@@ -15,11 +15,11 @@ from typing import Iterable, Optional, Union
 
 import pytest
 
-from support.chapters import CHAPTERS, Chapter
+from support.chapters import Chapter
 from support.servers import build
 from support.story import Story
 from support_clients.clients import Client
-from support_clients.visits import VISITS, Visiting
+from support_clients.visits import CONVERSATION, VISITS, Visiting
 from support_clients.wrong_servers import (Manners, PythonServer, ShutDoor, echo, never_closes,
                                            never_reads, silent, to_the_first)
 
@@ -66,24 +66,23 @@ class WaitingRoom:
         self.filled_at = time.monotonic()
         wanted = {item.callspec.params["chapter"] for item in items
                   if isinstance(item, pytest.Function)}
-        for chapter in CHAPTERS:
-            if chapter in wanted and not build(chapter):
+        for chapter in sorted(wanted, key=lambda chapter: chapter.name):
+            if chapter.is_foreign or not build(chapter):
                 self._fill(chapter)
                 self.filled_at = time.monotonic()
 
     def _fill(self, chapter: Chapter) -> None:
         for name, manners in MANNERS.items():
-            for visiting in VISITS:
+            for visiting in (CONVERSATION,) if chapter.is_foreign else VISITS:
                 self._waiting[chapter.name, name, visiting.name] = self._impatient(
                     chapter, manners, visiting)
         self._waiting[chapter.name, "idle-keyboard"] = self._idle_keyboard(chapter)
         self._waiting[chapter.name, "paused-reader"] = self._paused_reader(chapter)
 
-    def find(self, *key: str) -> Waiting:
-        if key not in self._waiting:
-            pytest.fail(build(next(chapter for chapter in CHAPTERS if chapter.name == key[0]))
-                        or f"nobody waits for {key}", pytrace=False)
-        return self._waiting[key]
+    def find(self, chapter: Chapter, *key: str) -> Waiting:
+        if (chapter.name, *key) not in self._waiting:
+            pytest.fail(build(chapter) or f"nobody waits for {key}", pytrace=False)
+        return self._waiting[(chapter.name, *key)]
 
     def wait_longer_than_a_client(self) -> None:
         """Until each of them must have given up, if it is going to."""

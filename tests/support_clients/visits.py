@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import pytest
+
 from support.chapters import Chapter
 from support.story import Story
 from support_clients.clients import Client
@@ -39,3 +41,9 @@ CROWD = Visiting("crowd", ("--guests", str(GUESTS), "--rounds", str(ROUNDS)), b"
                  _CROWD * 2 // 3, GUESTS)
 
 VISITS = (MESSAGE, CONVERSATION, CROWD)
+
+_ours = pytest.mark.ours_only("the other two ways of its client")
+
+in_every_way = pytest.mark.parametrize("visiting", [
+    pytest.param(visiting, id=visiting.name, marks=() if visiting is CONVERSATION else _ours)
+    for visiting in VISITS])
