@@ -3,6 +3,7 @@
     pytest tests/                              every chapter
     pytest tests/ -k 03-select                 one of them
     SAN=address pytest tests/                  built with a sanitizer
+    SHIM=cut=1 pytest tests/                   with a libc that is less kind: support/shims.py
     pytest tests/ --server './mine {port}'     any echo server, in any language
 """
 
@@ -15,7 +16,7 @@ from typing import Callable, Iterator, Optional
 
 import pytest
 
-from support import facts, side_by_side
+from support import facts, shims, side_by_side
 from support.chapters import CHAPTERS, FOREIGN, Chapter
 from support.servers import SANITIZER, Server, build
 from support.story import Story, WallReached
@@ -38,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if "{port}" not in config.getoption("--server") and config.getoption("--server"):
         raise pytest.UsageError("--server needs {port} where the port goes")
+    if shims.WORDS and SANITIZER:
+        raise pytest.UsageError("SHIM and SAN both want to come first: one of them, please")
     # 2,000 guests are 2,000 descriptors here as well.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -76,7 +79,12 @@ def _marks(metafunc: pytest.Metafunc, chapter: Chapter) -> list[pytest.MarkDecor
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What a foreign server has never promised is skipped, by name."""
+    """What a foreign server has never promised is skipped, by name; so is what means nothing
+    under the shim."""
+    for item in items:
+        unfit = shims.unfit(getattr(item, "originalname", item.name))
+        if unfit:
+            item.add_marker(pytest.mark.skip(reason=unfit))
     for item in items if config.getoption("--server") else []:
         for mark in item.iter_markers("ours_only"):
             item.add_marker(pytest.mark.skip(reason=f"only for this project: {mark.args[0]}"))
