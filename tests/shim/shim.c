@@ -2,13 +2,14 @@
  *
  *     SHIM='cut=1 eintr=3' LD_PRELOAD=tests/shim/build/shim.so ./server
  *
- *   cut=N     a send takes, a recv brings, N bytes at most; epoll_wait tells of one event
+ *   cut=N     a send takes N bytes at most, a recv brings three times as many (who reads
+ *             one and writes one has nothing left over); epoll_wait tells of one event
  *   eintr=N   one call in N that may sleep is interrupted before it has done anything
  *   eagain=N  one recv, send or accept4 in N says EAGAIN: non-blocking sockets only
  *   malloc=N  the N-th malloc, calloc or realloc finds no memory; N+ and all after it
  *   thread=N  the N-th pthread_create finds no thread; N+ and all after it
  *
- * SHIM_NOTE=FILE tells in FILE what has been done: has the N-th malloc ever come?
+ * In the file that SHIM_NOTE names stands what has been done: did the N-th malloc come?
  *
  * What is a fair lie? One that could be true. A blocking send may be cut: a signal can do
  * that. "EAGAIN" from a recv says that nothing is there; a moment later something may be.
@@ -66,15 +67,14 @@ static void note(struct rule *rule)
     errno = saved;
 }
 
-/* One in N, by a die that falls the same in each run. Every N-th would not do: a loop of N
- * calls would meet it at the same call in each round, and never get past. */
+/* One in N, by a die that falls the same in each run. Every N-th would not do: a loop of
+ * N calls would meet it at the same call in each round, and never get past. */
 static bool one_in_n(struct rule *rule)
 {
     if (rule->number == 0)
         return false;
-    uint64_t die = (uint64_t)atomic_fetch_add(&rule->calls, 1) + 1;
-    for (int shake = 0; shake < 2; shake++)
-        die = die * 0x9e3779b97f4a7c15 ^ (die * 0x9e3779b97f4a7c15) >> 32;
+    uint64_t die = (uint64_t)(atomic_fetch_add(&rule->calls, 1) + 1) * 0x9e3779b97f4a7c15;
+    die = (die ^ die >> 32) * 0x9e3779b97f4a7c15 >> 32;
     if (die % (uint64_t)rule->number != 0)
         return false;
     note(rule);
@@ -114,11 +114,10 @@ void *__libc_realloc(void *block, size_t size);
 
 static void read_rule(struct rule *rule, const char *words)
 {
-    char *end;
-    char pattern[16];
+    char pattern[16], *end;
     (void)snprintf(pattern, sizeof pattern, "%s=", rule->name); /* all are short */
     const char *at = words == NULL ? NULL : strstr(words, pattern);
-    rule->number = at == NULL ? 0 : strtol(at + strlen(pattern), &end, 10);
+    rule->number = at != NULL ? strtol(at + strlen(pattern), &end, 10) : 0;
     rule->and_after = at != NULL && *end == '+';
 }
 
@@ -132,7 +131,7 @@ __attribute__((constructor)) static void start(void)
         read_rule(rules[i], getenv("SHIM"));
 }
 
-/* ---- epoll: what it watches, so that we can keep its word --------------------------- */
+/* ---- epoll: what it watches, so that we can keep its word -------------------------- */
 
 static struct watched {
     int epoll;
@@ -183,10 +182,9 @@ static bool not_now(int fd)
     return true;
 }
 
-static size_t shorter(int fd, size_t length)
+static size_t shorter(int fd, size_t length, long most)
 {
-    bool lie = cut.number > 0 && fd < DESCRIPTORS && length > (size_t)cut.number;
-    return lie ? (size_t)cut.number : length;
+    return most > 0 && fd < DESCRIPTORS && (size_t)most < length ? (size_t)most : length;
 }
 
 /* After a call that was asked for `length` bytes and was let move `cut_to` only. */
@@ -199,8 +197,8 @@ static ssize_t told(int fd, ssize_t moved, size_t length, size_t cut_to)
 
 static bool is_socket(int fd)
 {
-    struct stat file;
-    return fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode);
+    struct stat is;
+    return fstat(fd, &is) == 0 && S_ISSOCK(is.st_mode);
 }
 
 /* ---- sockets, and stdin ------------------------------------------------------------ */
@@ -209,7 +207,7 @@ ssize_t send(int fd, const void *bytes, size_t length, int flags)
 {
     if (interrupted() || not_now(fd))
         return -1;
-    size_t part = shorter(fd, length);
+    size_t part = shorter(fd, length, cut.number);
     return told(fd, real_send(fd, bytes, part, flags), length, part);
 }
 
@@ -217,7 +215,7 @@ ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
     if (interrupted() || not_now(fd))
         return -1;
-    size_t part = shorter(fd, length);
+    size_t part = shorter(fd, length, 3 * cut.number);
     return told(fd, real_recv(fd, buffer, part, flags), length, part);
 }
 
@@ -227,16 +225,17 @@ ssize_t write(int fd, const void *bytes, size_t length)
 {
     if (interrupted())
         return -1;
-    size_t part = is_socket(fd) ? shorter(fd, length) : length;
+    size_t part = shorter(fd, length, is_socket(fd) ? cut.number : 0);
     return told(fd, real_write(fd, bytes, part), length, part);
 }
 
-/* A signalfd or an eventfd gives all or nothing; stdin and sockets give what they have. */
+/* A signalfd or an eventfd gives all or nothing; stdin and sockets what they have. */
 ssize_t read(int fd, void *buffer, size_t length)
 {
     if (interrupted())
         return -1;
-    size_t part = fd == STDIN_FILENO || is_socket(fd) ? shorter(fd, length) : length;
+    bool gives = fd == STDIN_FILENO || is_socket(fd);
+    size_t part = shorter(fd, length, gives ? 3 * cut.number : 0);
     return told(fd, real_read(fd, buffer, part), length, part);
 }
 
@@ -293,8 +292,8 @@ void *realloc(void *block, size_t size)
     return __libc_realloc(block, unless_denied(size));
 }
 
-int pthread_create(pthread_t *restrict id, const pthread_attr_t *restrict attributes,
+int pthread_create(pthread_t *restrict id, const pthread_attr_t *restrict how,
                    void *(*body)(void *), void *restrict argument)
 {
-    return the_nth(&thread) ? EAGAIN : real_pthread_create(id, attributes, body, argument);
+    return the_nth(&thread) ? EAGAIN : real_pthread_create(id, how, body, argument);
 }

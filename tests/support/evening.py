@@ -35,10 +35,10 @@ MESSAGE = random.Random(27).randbytes(3000)
 class Visitor:
     """A guest without a story: he notes what he meets, and never fails a test."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], patience: float) -> None:
         self.fate = SERVED
         self.socket = socket.socket()
-        self.socket.settimeout(PATIENCE)
+        self.socket.settimeout(patience)
         self._try(self.socket.connect, address)
         if self.fate == TURNED_AWAY:
             self.fate = REFUSED
@@ -99,8 +99,9 @@ class Evening:
     def told(self) -> str:
         """All of it, for a reader who was not there."""
         if not self.listened:
-            start = "it never listened"
-        elif self.status is None:
+            end = "hung" if self.status is None else f"ended with {status_name(self.status)}"
+            return f"it never listened, but {end}; stderr: {self.stderr.strip() or '(nothing)'}"
+        if self.status is None:
             start = "it listened and lived"
         else:
             start = f"it listened, and ended by itself with {status_name(self.status)}"
@@ -111,19 +112,20 @@ class Evening:
         return "; ".join(lines)
 
 
-def spend_evening(chapter: Chapter, before: Sequence[str]) -> Evening:
-    """`before` goes before the server's own command: env or strace, with what they need."""
+def spend_evening(chapter: Chapter, before: Sequence[str],
+                  patience: float = PATIENCE, silent: bool = False) -> Evening:
+    """`before` goes before the server's own command: env or strace, with what they need. A guest
+    waits for `patience` seconds. `silent`: its log may be lost."""
     evening = Evening()
-    process = subprocess.Popen([*before, str(binary(chapter, "server")), "--port", "0"],
+    port = facts.free_port()
+    process = subprocess.Popen([*before, str(binary(chapter, "server")), "--port", str(port)],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, start_new_session=True)
     out, err = Drain(process.stdout), Drain(process.stderr)
     try:
-        out.wait_for(lambda text: LISTENING.search(text) is not None, PATIENCE)
-        found = LISTENING.search(out.text)
-        evening.listened = found is not None
-        if found:
-            _receive_guests(chapter, evening, process, (found[1], int(found[2])))
+        evening.listened = _listens(out, port, silent)
+        if evening.listened:
+            _receive_guests(chapter, evening, process, ("127.0.0.1", port), patience)
         else:
             evening.status = process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
@@ -138,12 +140,21 @@ def spend_evening(chapter: Chapter, before: Sequence[str]) -> Evening:
     return evening
 
 
+def _listens(out: Drain, port: int, silent: bool) -> bool:
+    """By its own words; where those may be lost, by the kernel's, although a server can still
+    fail after those."""
+    if silent:
+        return facts.eventually(lambda: port in facts.listening_ports(), PATIENCE)
+    out.wait_for(lambda text: LISTENING.search(text) is not None, PATIENCE)
+    return LISTENING.search(out.text) is not None
+
+
 def _receive_guests(chapter: Chapter, evening: Evening, process: "subprocess.Popen[bytes]",
-                    address: tuple[str, int]) -> None:
+                    address: tuple[str, int], patience: float) -> None:
     """One who stays, two who come and go; one who is there at closing time."""
-    first = Visitor(address)
+    first = Visitor(address, patience)
     first.says(b"good evening")
-    others = [Visitor(address), Visitor(address)]
+    others = [Visitor(address, patience), Visitor(address, patience)]
     if chapter.one_at_a_time:
         first.leaves()
     for other in others:
@@ -151,7 +162,7 @@ def _receive_guests(chapter: Chapter, evening: Evening, process: "subprocess.Pop
     if chapter.at_once:
         first.says(b"are you still there?")
         first.leaves()
-    last = Visitor(address)
+    last = Visitor(address, patience)
     last.says(b"good night")
     evening.calm = _is_calm(process.pid)
     evening.descriptors = facts.descriptors([process.pid])
