@@ -5,7 +5,7 @@ CHAPTERS := 01-blocking 02-threads 03-select 04-epoll 05-async-tasks
 # As in the chapters' own Makefiles: SAN=address or SAN=thread builds beside the normal build.
 SUFFIX := $(if $(SAN),-$(SAN))
 
-.PHONY: all help test clean explain $(CHAPTERS) $(CHAPTERS:%=build-%)
+.PHONY: all help test test-thorough clean explain $(CHAPTERS) $(CHAPTERS:%=build-%)
 
 all: $(CHAPTERS:%=build-%)
 
@@ -23,6 +23,10 @@ $(CHAPTERS): %: build-%
 test:
 	@python=$$(tests/python-with-pytest) && $$python -m pytest tests/
 
+# The same tests, and with them all that takes long: about half an hour.
+test-thorough:
+	@python=$$(tests/python-with-pytest) && THOROUGH=1 $$python -m pytest tests/
+
 explain:
 	@$(MAKE) --no-print-directory -C 05-async-tasks explain
 
@@ -35,6 +39,7 @@ help:
 	@echo "make 03-select         build that one, and leave its ./server and ./client here"
 	@echo "                       (also 01-blocking, 02-threads, 04-epoll, 05-async-tasks)"
 	@echo "make test              check every chapter; the same as: pytest tests/"
+	@echo "make test-thorough     the same, and all that takes long: about half an hour"
 	@echo "make explain           show what await is made of, in chapter 05"
 	@echo "make clean             remove what was built"
 	@echo

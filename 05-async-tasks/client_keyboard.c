@@ -14,6 +14,19 @@
 #include "reactor.h"
 #include "task.h"
 
+/* Whether a read would not wait now. */
+static bool something_is_typed(void)
+{
+    struct pollfd keyboard = {.fd = STDIN_FILENO, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&keyboard, 1, 0);
+    while (ready == -1 && errno == EINTR); /* no answer is not "no": no bell would ring */
+    if (ready == -1)
+        fail("poll: %s", strerror(errno));
+    return ready == 1;
+}
+
 /* Hung once, and never taken off. */
 static struct bell *keyboard_bell(void)
 {
@@ -29,11 +42,10 @@ static struct bell *keyboard_bell(void)
 static struct poll keyboard_poll(struct future *future, struct waker *waker)
 {
     struct bell *bell = ((struct keyboard_ready *)future)->bell;
-    struct pollfd keyboard = {.fd = STDIN_FILENO, .events = POLLIN};
 
     if (!task_may_go_on(waker))
         return PENDING;
-    if (bell == NULL || poll(&keyboard, 1, 0) == 1)
+    if (bell == NULL || something_is_typed())
         return READY(0);
     bell_used(bell, READ_SIDE, -EAGAIN, 0);
     (void)bell_ready(bell, READ_SIDE, waker); /* no: just used up */

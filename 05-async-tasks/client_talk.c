@@ -72,8 +72,10 @@ static struct poll keyboard_to_server_poll(struct future *future, struct waker *
         typed = read_keyboard();
         AWAIT(error, self->write_all,
               tcp_write_all(&talk.stream, typed.bytes, typed.length));
-        if (error < 0)
-            ASYNC_RETURN(talk.write_error = error); /* the other task tells it */
+        if (error < 0) {
+            talk.write_error = error; /* the other task tells it, */
+            break;                    /* when the server answers our goodbye */
+        }
     }
     tcp_shutdown(&talk.stream);
     ASYNC_END(0);
@@ -136,6 +138,8 @@ static struct poll visit_talk_poll(struct future *future, struct waker *waker)
     if (answer < 0)
         fail("%s", talk.fault.text);
     self->keyboard = spawn_keyboard();
+    if (self->keyboard.task == NULL)
+        fail("no memory for a task");
     do {
         self->read = tcp_read(&talk.stream, talk.echo, sizeof talk.echo);
         AWAIT(answer, self->patience, timeout(&self->read.future, LOOK_UP_MS));

@@ -3,6 +3,7 @@
     pytest tests/                              every chapter
     pytest tests/ -k 03-select                 one of them
     SAN=address pytest tests/                  built with a sanitizer
+    SHIM=cut=1 pytest tests/                   with a libc that is less kind: support/shims.py
     pytest tests/ --server './mine {port}'     any echo server, in any language
     pytest tests/ --client 'mine {port}'       any client that is used as `nc` is: from its
                                                stdin to the server, and back to its stdout
@@ -20,7 +21,7 @@ from typing import Callable, Iterator, Optional
 
 import pytest
 
-from support import facts, side_by_side
+from support import facts, shims, side_by_side
 from support.chapters import CHAPTERS, Chapter, foreign
 from support.servers import SANITIZER, Server, build
 from support.story import Story, WallReached
@@ -49,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for option in ("--server", "--client"):
         if "{port}" not in config.getoption(option) and config.getoption(option):
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
+    if shims.WORDS and SANITIZER:
+        raise pytest.UsageError("SHIM and SAN both want to come first: one of them, please")
     # 2,000 guests are 2,000 descriptors here as well.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -96,9 +99,14 @@ def _marks(metafunc: pytest.Metafunc, chapter: Chapter) -> list[pytest.MarkDecor
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What a foreign program has never promised is skipped, by name."""
-    for item in items if _is_foreign(config) else []:
-        for reason in _reasons_to_skip(config, item):
+    """What a foreign program has never promised is skipped, by name; so is what means nothing
+    under the shim."""
+    for item in items:
+        unfit = shims.unfit(getattr(item, "originalname", item.name))
+        reasons = [unfit] if unfit else []
+        if _is_foreign(config):
+            reasons += _reasons_to_skip(config, item)
+        for reason in reasons:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -17,7 +17,7 @@ from typing import IO, Callable, Iterator, Optional, Sequence, Union
 
 import pytest
 
-from support import facts
+from support import facts, shims
 from support.chapters import Chapter
 from support.guests import PATIENCE, Crowd, Guest
 from support.story import Story
@@ -74,7 +74,7 @@ def holding(command: Sequence[str], below: int) -> list[str]:
     fill = ("import os, sys\n"
             "while os.dup(0) < int(sys.argv[1]): pass\n"
             "for held in range(3, int(sys.argv[1])): os.set_inheritable(held, True)\n"
-            "os.execv(sys.argv[2], sys.argv[2:])")
+            "os.execvp(sys.argv[2], sys.argv[2:])")
     return [sys.executable, "-c", fill, str(below), *command]
 
 
@@ -135,7 +135,8 @@ class Server:
 
     def __init__(self, chapter: Chapter, story: Story, *arguments: str, command: str = "",
                  shell: str = "", port: Optional[int] = 0, stdout: Output = None,
-                 stderr: Output = None, held_below: int = 0) -> None:
+                 stderr: Output = None, held_below: int = 0, shim: str = shims.WORDS,
+                 note: str = "") -> None:
         self.chapter = chapter
         self.story = story
         self.host = "127.0.0.1"
@@ -148,7 +149,8 @@ class Server:
         options = [] if port is None else ["--port", str(self.port)]
         argv = self._argv(command, [*options, *arguments])
         self.name = f"{chapter.name}/{Path(argv[0]).name}" if not command else shlex.join(argv)
-        story.tell(f"started {self._as_typed(argv, shell)}")
+        story.tell(f"started {shims.as_typed(shim)}{self._as_typed(argv, shell)}")
+        argv = [*shims.before(shim, note), *argv]
         try:
             self.process = subprocess.Popen(
                 holding(in_shell(argv, shell), held_below), stdin=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ import tempfile
 import time
 from typing import IO, Callable, Optional, Sequence, Union
 
+from support import shims
 from support.chapters import Chapter
 from support.guests import PATIENCE, describe
 from support.servers import binary, in_shell, status_name, tail
@@ -32,7 +33,8 @@ class Client:
 
     def __init__(self, chapter: Chapter, story: Story, *arguments: str, stdin: Stdin = b"",
                  stdout: Optional[int] = None, shell: str = "",
-                 before: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> None:
+                 before: Sequence[str] = (), pass_fds: Sequence[int] = (),
+                 shim: str = shims.WORDS, note: str = "") -> None:
         self.story = story
         argv = self._argv(chapter, arguments)
         self.name = shlex.join(argv) if chapter.is_foreign else f"{chapter.name}/client"
@@ -41,10 +43,10 @@ class Client:
         self._out = tempfile.TemporaryFile()
         self._err = tempfile.TemporaryFile()
         self._files: list[IO[bytes]] = [self._out, self._err]
-        story.tell(f"started {self._as_typed(arguments, stdin, shell)}")
+        story.tell(f"started {shims.as_typed(shim)}{self._as_typed(arguments, stdin, shell)}")
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
-            in_shell([*before, *argv], shell),
+            in_shell([*before, *shims.before(shim, note), *argv], shell),
             stdin=self._open_stdin(stdin), stdout=self._out if stdout is None else stdout,
             stderr=self._err, start_new_session=True, pass_fds=pass_fds)
         story.witnesses.append(self)

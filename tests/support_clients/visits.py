@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from support import shims
 from support.chapters import Chapter
 from support.story import Story
 from support_clients.clients import Client
@@ -32,11 +33,12 @@ class Visiting:
 
 
 _MESSAGE = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=60_000))
-_FILE = random.Random(2).randbytes(1_000_000).replace(b"\xff", b"\x00")
+_FILE = random.Random(2).randbytes(20_000 if shims.trickles() else 1_000_000)
+_FILE = _FILE.replace(b"\xff", b"\x00")
 _CROWD = sum(len(f"guest 1, round {n}: Hello, Tokio!") for n in range(1, ROUNDS + 1))
 
 MESSAGE = Visiting("message", (_MESSAGE,), b"", len(_MESSAGE), 45_678)
-CONVERSATION = Visiting("conversation", ("-",), _FILE, len(_FILE), 654_321)
+CONVERSATION = Visiting("conversation", ("-",), _FILE, len(_FILE), 13_579 if shims.trickles() else 654_321)
 CROWD = Visiting("crowd", ("--guests", str(GUESTS), "--rounds", str(ROUNDS)), b"", _CROWD,
                  _CROWD * 2 // 3, GUESTS)
 
