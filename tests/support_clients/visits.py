@@ -38,7 +38,8 @@ _FILE = _FILE.replace(b"\xff", b"\x00")
 _CROWD = sum(len(f"guest 1, round {n}: Hello, Tokio!") for n in range(1, ROUNDS + 1))
 
 MESSAGE = Visiting("message", (_MESSAGE,), b"", len(_MESSAGE), 45_678)
-CONVERSATION = Visiting("conversation", ("-",), _FILE, len(_FILE), 13_579 if shims.trickles() else 654_321)
+CONVERSATION = Visiting("conversation", ("-",), _FILE, len(_FILE),
+                        13_579 if shims.trickles() else 654_321)
 CROWD = Visiting("crowd", ("--guests", str(GUESTS), "--rounds", str(ROUNDS)), b"", _CROWD,
                  _CROWD * 2 // 3, GUESTS)
 
