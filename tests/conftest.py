@@ -15,7 +15,7 @@ from typing import Callable, Iterator, Optional
 
 import pytest
 
-from support import facts, side_by_side
+from support import facts, matrix, side_by_side
 from support.chapters import CHAPTERS, FOREIGN, Chapter
 from support.servers import SANITIZER, Server, build
 from support.story import Story, WallReached
@@ -26,6 +26,7 @@ StartServer = Callable[..., Server]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--server", default="", metavar="COMMAND",
                      help="check this echo server instead, e.g. './mine {port}'")
+    matrix.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,10 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "ours_only(what): a promise of this project's chapters, not of every echo server",
         "wall(chapter, why): this chapter cannot pass, and that is its lesson",
         "no_sanitizer(why): means nothing in a program built with a sanitizer",
+        "fault(number, ..., happened='served', chapter=''): a row of faults.py; what came of it",
     ):
         config.addinivalue_line("markers", line)
     if "{port}" not in config.getoption("--server") and config.getoption("--server"):
         raise pytest.UsageError("--server needs {port} where the port goes")
+    config.pluginmanager.register(matrix.Matrix(config))
     # 2,000 guests are 2,000 descriptors here as well.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -90,6 +93,12 @@ def pytest_runtestloop(session: pytest.Session) -> Optional[bool]:
         for chapter in CHAPTERS:  # before there are several processes that could do it
             build(chapter)
     return side_by_side.run(session)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    matrix.label(item, outcome.get_result())  # type: ignore[attr-defined]
 
 
 @pytest.fixture

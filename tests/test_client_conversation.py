@@ -26,6 +26,7 @@ MIB = 1024 * 1024
 LINES = (b"good evening\n", b"\n", b"\x00\xff %s \xc3\xbc without a line's end", b"good night\n")
 
 
+@pytest.mark.fault(7, happened="the client reads while it writes")
 def test_a_big_file_comes_back_whole_and_in_bounded_memory(
         server: Server, start_client: StartClient, story: Story) -> None:
     big = random.Random(4).randbytes(16 * MIB)

@@ -47,6 +47,7 @@ def test_quiet_leaves_out_the_guests(start_server: StartServer, story: Story) ->
                 "the listening line and nothing else", f"stdout is:\n{text}")
 
 
+@pytest.mark.fault(50)
 def test_a_log_that_nobody_reads_stops_nobody(
         start_server: StartServer, story: Story, full_pipe: int) -> None:
     story.tell("filled a pipe to the brim, and made it the server's stdout and stderr")
@@ -60,6 +61,18 @@ def test_a_log_that_nobody_reads_stops_nobody(
     server.crowd(100).leave()
 
 
+@pytest.mark.fault(50)
+def test_a_log_that_fills_up_stops_nobody(
+        start_server: StartServer, story: Story, unread_pipe: int) -> None:
+    """A pipe takes 64 KiB, some 1,000 guests long; the ones after them have no log."""
+    server = start_server(stdout=unread_pipe, stderr=unread_pipe)
+    with story.summed_up("3,000 guests came in turn and left"):
+        for _ in range(3000):
+            server.guest().leave()
+    server.serves_a_new_guest()
+
+
+@pytest.mark.fault(50)
 @pytest.mark.parametrize("log", [">&-", "2>&-", ">&- 2>&-", ">/dev/full", ">/dev/full 2>&1"])
 def test_a_log_that_cannot_be_written_stops_nobody(
         start_server: StartServer, story: Story, log: str) -> None:
@@ -76,8 +89,16 @@ def test_a_log_that_cannot_be_written_stops_nobody(
 
 
 @pytest.fixture
-def full_pipe() -> Iterator[int]:
+def unread_pipe() -> Iterator[int]:
     reader, writer = os.pipe()
+    yield writer
+    os.close(writer)
+    os.close(reader)
+
+
+@pytest.fixture
+def full_pipe(unread_pipe: int) -> int:
+    writer = unread_pipe
     fcntl.fcntl(writer, getattr(fcntl, "F_SETPIPE_SZ", 1031), 4096)
     os.set_blocking(writer, False)
     while True:
@@ -86,6 +107,4 @@ def full_pipe() -> Iterator[int]:
         except BlockingIOError:
             break
     os.set_blocking(writer, True)
-    yield writer
-    os.close(writer)
-    os.close(reader)
+    return writer

@@ -115,7 +115,7 @@ BODY(half_of_many_cancelled)
     long done;
     ASYNC_BEGIN(stage);
     for (self->i = 0; self->i < 1000; self->i++) {
-        sleeps[self->i] = sleep_for(10 + self->i * 7919L % 20);
+        sleeps[self->i] = sleep_for(200 + self->i * 7919L % 20);
         joins[self->i] = start(sleep_and_note, &counts);
     }
     TURN();
