@@ -99,6 +99,7 @@ def pytest_runtestloop(session: pytest.Session) -> Optional[bool]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     matrix.label(item, outcome.get_result())  # type: ignore[attr-defined]
+    matrix.label_walls(item, outcome.get_result())  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from elsewhere import page as elsewhere
 from faults import BY_NUMBER, FAULTS, ONE, THREADS
 from support import matrix
 from support.chapters import CHAPTERS
@@ -34,9 +35,28 @@ def test_each_fault_has_a_cell_in_each_chapter_and_no_cell_is_without_a_test(pag
     assert {row for (row, _), cell in told.items() if cell == matrix.NO_TEST} <= TO_COME
 
 
+def test_each_chapter_but_the_last_has_a_wall_and_the_next_one_passes_it(page: str) -> None:
+    told = {tuple(line.split(" | ")[::2]) for line in matrix.between(page, "walls").splitlines()}
+    names = [chapter.name for chapter in CHAPTERS]
+    missing = {(f"| {name}", f"{after} |") for name, after in zip(names, names[1:])} - told
+    assert not missing
+
+
 def test_a_fault_has_one_number_and_stands_in_its_place() -> None:
     numbers = [fault.number for fault in FAULTS]
     assert numbers == sorted(BY_NUMBER)
+
+
+def test_the_page_on_other_servers_has_the_same_faults_and_names_every_server() -> None:
+    """What they do is not ours to promise; `make -C tests/elsewhere page` looks again."""
+    text = elsewhere.PAGE.read_text(encoding="utf-8")
+    head, _, *rows = (line.split(" | ") for line in matrix.between(text, "cells").splitlines())
+    names = [server.name for server in elsewhere.SERVERS]
+    assert head[2:] == [*names[:-1], f"{names[-1]} |"]
+    assert rows and all(BY_NUMBER[int(row[0][2:])].name == row[1] for row in rows)
+    assert [row[0] for row in rows] == sorted((row[0] for row in rows), key=lambda n: int(n[2:]))
+    for server in elsewhere.SERVERS:
+        assert f"`{server.command}`" in matrix.between(text, "commands")
 
 
 # ---- a drift is found ------------------------------------------------------------------------

@@ -98,14 +98,14 @@ def descriptors(pids: list[int]) -> int:
 
 
 def inherited_by_children(pid: int) -> list[str]:
-    """What its open descriptors lead to that are not close-on-exec; 0, 1 and 2 never are."""
+    """Its descriptors that are not close-on-exec, and what they are; 0, 1 and 2 never are."""
     found = []
     for entry in (PROC / str(pid) / "fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
             about = (PROC / str(pid) / "fdinfo" / entry.name).read_text()
             flags = next(line for line in about.splitlines() if line.startswith("flags:"))
             if int(entry.name) > 2 and not int(flags.split()[1], 8) & os.O_CLOEXEC:
-                found.append(f"{entry.name} -> {os.readlink(entry)}")
+                found.append(f"{entry.name}, a {os.readlink(entry).partition(':')[0]}")
     return sorted(found)
 
 
@@ -146,10 +146,11 @@ def free_port() -> int:
     return next(port for port in _candidates if port not in used)
 
 
-_candidates = itertools.count(20_000 + os.getpid() * 97 % 10_000)
+_candidates = itertools.count(28_000 + os.getpid() * 97 % 4_000)
 
 
 def take_ports_of_our_own(number: int) -> None:
-    """For processes that run side by side: no two hand out the same ones."""
+    """For processes that run side by side: no two hand out the same ones, nor those from 28,000
+    on, where all others look for theirs."""
     global _candidates
     _candidates = itertools.count(20_000 + 2_000 * number)

@@ -23,7 +23,8 @@ from support.chapters import CHAPTERS, REPOSITORY
 PAGE = REPOSITORY / "docs" / "faults.md"
 NO_TEST = "no test yet"
 WALL = "**the wall**: "
-ENDING = re.compile(r"^expected (.*?),\nbut (.*?)\.$", re.MULTILINE | re.DOTALL)
+DEATH = re.compile(r"^The server .* (ended with .*)\.$", re.MULTILINE)
+ENDING = re.compile(r"^but (.*?)\.?$", re.MULTILINE)
 
 Place = tuple[int, str]  # a fault's number, a chapter's name
 
@@ -62,17 +63,45 @@ def label(item: pytest.Item, report: pytest.TestReport) -> None:
             "rows": mark.args, "happened": happened, "chapter": chapter}))
 
 
+def label_walls(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Writes on a report whose wall this test is, and in which chapter it was run now."""
+    chapter = getattr(item, "callspec", None) and item.callspec.params.get("chapter")
+    for mark in item.iter_markers("wall") if chapter else ():
+        report.user_properties.append(("wall", [*mark.args, item.originalname, chapter.name]))
+
+
+@dataclass(frozen=True, order=True)
+class Wall:
+    chapter: str
+    why: str
+    test: str
+
+
 class Results:
-    """The cells that were filled in this run."""
+    """The cells that were filled in this run, and the walls that were met."""
 
     def __init__(self) -> None:
         self.cells: dict[Place, Cell] = defaultdict(Cell)
+        self.walls: set[Wall] = set()
+        self.passed: set[tuple[str, str]] = set()  # a wall's test, and a chapter that passes it
+        self.walls_skipped = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, about in report.user_properties:
             if name == "fault":
                 for row in about["rows"]:
                     _note(self.cells[row, about["chapter"]], report, about["happened"])
+            elif name == "wall":
+                self._note_wall(report, *about)
+
+    def _note_wall(self, report: pytest.TestReport, chapter: str, why: str, test: str,
+                   here: str) -> None:
+        if report.skipped and hasattr(report, "wasxfail") and chapter == here:
+            self.walls.add(Wall(chapter, why, test))
+        elif report.skipped:
+            self.walls_skipped = True
+        elif report.passed and report.when == "call":
+            self.passed.add((test, here))
 
     def as_json(self) -> str:
         return json.dumps([{"row": row, "words": sorted(cell.words), "failed": cell.failed,
@@ -82,8 +111,10 @@ class Results:
 
 def _note(cell: Cell, report: pytest.TestReport, happened: str) -> None:
     if report.failed:
-        ending = ENDING.search(report.longreprtext)
-        cell.failed.append(ending[2].split("\n")[0] if ending else report.nodeid)
+        text = report.longreprtext
+        death, ending = DEATH.search(text), ENDING.search(text)
+        cell.failed.append(f"the server {death[1]}" if death else ending[1] if ending
+                           else report.nodeid)
     elif report.skipped and hasattr(report, "wasxfail"):
         cell.words.add(WALL + report.wasxfail)
     elif report.skipped:
@@ -138,6 +169,19 @@ def cells_of_page(text: str) -> dict[Place, str]:
             for row in rows for chapter, cell in zip(head[3:-1], row[3:-1])}
 
 
+def table_of_walls(results: Results) -> str:
+    names = [chapter.name for chapter in CHAPTERS]
+    follower = dict(zip(names, names[1:]))
+    return table(["chapter", "what it cannot do, and why", "the same test passes in"], [
+        (wall.chapter, f"{sentence(wall.test)}: {wall.why}",
+         follower[wall.chapter] if (wall.test, follower[wall.chapter]) in results.passed
+         else "no chapter yet") for wall in sorted(results.walls)])
+
+
+def sentence(test: str) -> str:
+    return test.removeprefix("test_").replace("_", " ")
+
+
 # ---- one held against the other -----------------------------------------------------------
 
 
@@ -175,13 +219,20 @@ def is_full(session: pytest.Session) -> bool:
 
 def report_drifts(session: pytest.Session, results: Results) -> None:
     """Each cell that differs is a failure of the run, as if a test of its own had failed."""
-    page = cells_of_page(PAGE.read_text(encoding="utf-8"))
-    for (row, chapter), text in drifts(results.cells, page, is_full(session)).items():
-        where = f"docs/faults.md::fault {row} in {chapter}"
-        session.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
-            nodeid=where, location=("docs/faults.md", None, where), keywords={},
-            outcome="failed", when="call",
-            longrepr=f"{text}\n(write the page anew: pytest tests/ --rewrite-faults)"))
+    page = PAGE.read_text(encoding="utf-8")
+    full = is_full(session)
+    for (row, chapter), text in drifts(results.cells, cells_of_page(page), full).items():
+        _fail(session, f"fault {row} in {chapter}", text)
+    seen, told = table_of_walls(results), between(page, "walls")
+    if full and not results.walls_skipped and seen != told:
+        _fail(session, "the walls", f"the page says:\n{told}\nthe tests saw:\n{seen}")
+
+
+def _fail(session: pytest.Session, what: str, text: str) -> None:
+    where = f"docs/faults.md::{what}"
+    session.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
+        nodeid=where, location=("docs/faults.md", None, where), keywords={}, outcome="failed",
+        when="call", longrepr=f"{text}\n(write the page anew: pytest tests/ --rewrite-faults)"))
 
 
 def rewrite(session: pytest.Session, results: Results) -> str:
@@ -193,6 +244,7 @@ def rewrite(session: pytest.Session, results: Results) -> str:
         return "not written: " + ", ".join(f"{why} (fault {rows})" for why, rows in reasons.items())
     text = PAGE.read_text(encoding="utf-8")
     text = put_between(text, "cells", matrix(results.cells))
+    text = put_between(text, "walls", table_of_walls(results))
     PAGE.write_text(put_between(text, "list", list_of_faults()), encoding="utf-8")
     return ""
 
@@ -230,7 +282,9 @@ class Matrix:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.message:
             terminalreporter.write_line(f"docs/faults.md: {self.message}")
-        for why, rows in not_compared(self.results.cells).items():
+        foreign = self._config.getoption("--server")
+        reasons = {} if foreign else not_compared(self.results.cells)
+        for why, rows in reasons.items():
             terminalreporter.write_line(f"docs/faults.md: fault {rows} is not compared: {why}")
 
 

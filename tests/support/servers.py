@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import shlex
 import signal
 import socket
@@ -76,7 +77,7 @@ def holding(command: Sequence[str], below: int) -> list[str]:
     fill = ("import os, sys\n"
             "while os.dup(0) < int(sys.argv[1]): pass\n"
             "for held in range(3, int(sys.argv[1])): os.set_inheritable(held, True)\n"
-            "os.execv(sys.argv[2], sys.argv[2:])")
+            "os.execvp(sys.argv[2], sys.argv[2:])")
     return [sys.executable, "-c", fill, str(below), *command]
 
 
@@ -236,7 +237,23 @@ class Server:
         guest.say(b"Are you still there?")
         guest.leave()
 
+    def leave_descriptors(self, more: int) -> None:
+        """Allows it so many descriptors beyond its highest; as `ulimit -n` would, but for
+        servers of which nobody knows how many they need to start with."""
+        for pid in self.pids:
+            allowed = 1 + more + max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (allowed, allowed))
+        self.story.tell(f"allowed it {more} descriptors more than it had")
+
     # Watching
+
+    def expect_memory(self, at_most: int) -> None:
+        """A little more is no leak; and a heap with a garbage collector may grow at first. A
+        sanitizer keeps on purpose what was freed."""
+        room = (64 if self.chapter.is_foreign else 4) << 20
+        growth = self.memory() - at_most
+        self.story.check(bool(SANITIZER) or growth < room, "memory to stay as it was",
+                         f"it grew by {growth >> 10} KiB")
 
     @property
     def pids(self) -> list[int]:
@@ -333,6 +350,8 @@ class Server:
     def testimony(self) -> str:
         facts.eventually(lambda: self.process.poll() is not None, 0.2)  # it may be dying just now
         status = self.process.poll()
+        if status is not None:  # its last words may still be in the pipe
+            facts.eventually(lambda: bool(self.stderr.text), 0.2)
         fate = "is still running" if status is None else f"ended with {status_name(status)}"
         lines = [f"\nThe server {self.name} {fate}."]
         if self.stderr.text:
