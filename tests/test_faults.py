@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from elsewhere import page as elsewhere
-from faults import BY_NUMBER, FAULTS, ONE, THREADS
+from faults import BY_NUMBER, FAULTS, ONE, SELECT, TASKS, THREADS
 from support import matrix
 from support.chapters import CHAPTERS
 from support.matrix import Cell, drifts
@@ -95,6 +95,14 @@ def test_a_chapter_that_a_fault_cannot_meet_needs_no_test() -> None:
     assert BY_NUMBER[26].not_in[ONE] and THREADS not in BY_NUMBER[26].not_in
     assert not drifts({}, _told(matrix.NO_TEST), True)
     assert place in drifts({place: Cell(words={"served"})}, _told(matrix.NO_TEST), True)
+
+
+def test_a_wall_is_told_with_the_chapter_that_is_over_it() -> None:
+    results = matrix.Results()
+    results.walls = {matrix.Wall(ONE, "why", "test_a_b"), matrix.Wall(TASKS, "so", "test_c")}
+    results.passed = {("test_a_b", SELECT), ("test_a_b", THREADS), ("test_c", THREADS)}
+    rows = matrix.table_of_walls(results).splitlines()[2:]
+    assert rows == [f"| {ONE} | a b: why | {THREADS} |", f"| {TASKS} | c: so | {THREADS} |"]
 
 
 def test_what_is_written_is_what_is_read() -> None:

@@ -9,8 +9,11 @@ from typing import Iterator
 import pytest
 
 from conftest import StartServer
+from support import machine
 from support.servers import Server
 from support.story import Story
+
+VISITS = 3000 if machine.THOROUGH else 1200
 
 pytestmark = pytest.mark.ours_only("the words of its log")
 
@@ -64,10 +67,10 @@ def test_a_log_that_nobody_reads_stops_nobody(
 @pytest.mark.fault(50)
 def test_a_log_that_fills_up_stops_nobody(
         start_server: StartServer, story: Story, unread_pipe: int) -> None:
-    """A pipe takes 64 KiB, some 1,000 guests long; the ones after them have no log."""
+    """A pipe takes 64 KiB, some 700 guests long; the ones after them have no log."""
     server = start_server(stdout=unread_pipe, stderr=unread_pipe)
-    with story.summed_up("3,000 guests came in turn and left"):
-        for _ in range(3000):
+    with story.summed_up(f"{VISITS} guests came in turn and left"):
+        for _ in range(VISITS):
             server.guest().leave()
     server.serves_a_new_guest()
 
