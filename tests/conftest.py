@@ -21,7 +21,7 @@ from typing import Callable, Iterator, Optional
 
 import pytest
 
-from support import facts, shims, side_by_side
+from support import facts, matrix, shims, side_by_side
 from support.chapters import CHAPTERS, Chapter, foreign
 from support.servers import SANITIZER, Server, build
 from support.story import Story, WallReached
@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                      help="check this client instead, e.g. 'nc -N 127.0.0.1 {port}'")
     parser.addoption("--promise", action="append", default=[], choices=["clean_goodbye"],
                      help="what your server promises besides, e.g. a clean goodbye at Ctrl-C")
+    matrix.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "wall(chapter, why): this chapter cannot pass, and that is its lesson",
         "no_sanitizer(why): means nothing in a program built with a sanitizer",
         "of_clients: checks a client, and so is for --client and not for --server",
+        "fault(number, ..., happened='served', chapter=''): a row of faults.py; what came of it",
     ):
         config.addinivalue_line("markers", line)
     for option in ("--server", "--client"):
@@ -52,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
     if shims.WORDS and SANITIZER:
         raise pytest.UsageError("SHIM and SAN both want to come first: one of them, please")
+    config.pluginmanager.register(matrix.Matrix(config))
     # 2,000 guests are 2,000 descriptors here as well.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -128,6 +131,13 @@ def pytest_runtestloop(session: pytest.Session) -> Optional[bool]:
     return side_by_side.run(session)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    matrix.label(item, outcome.get_result())  # type: ignore[attr-defined]
+    matrix.label_walls(item, outcome.get_result())  # type: ignore[attr-defined]
+
+
 @pytest.fixture
 def story() -> Story:
     return Story()
@@ -181,9 +191,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def all_servers() -> Iterator[list[Server]]:
-    """At the end no process of ours may be left. (Ports: see start_server.)"""
+    """At the end no process of ours may be left. (Ports: see start_server.) Who was stopped is
+    gone, as stop() has seen to it: his number may be another's by now."""
     servers: list[Server] = []
     yield servers
     sessions = facts.sessions()
-    left = [server.name for server in servers if server.process.pid in sessions]
+    left = [server.name for server in servers
+            if server.process.returncode is None and server.process.pid in sessions]
     assert not left, f"left behind: {left}"

@@ -29,6 +29,7 @@ def test_help_is_usage_on_stdout(chapter: Chapter, story: Story) -> None:
                     f"it says:\n{ended.stdout}")
 
 
+@pytest.mark.fault(44, happened="a line, the usage, exit 2")
 @pytest.mark.parametrize("arguments", [
     pytest.param(["--port", ""], id="port-empty"),
     pytest.param(["--port", "0"], id="port-0"),
@@ -68,6 +69,7 @@ def test_without_options_it_goes_to_127_0_0_1_8080(
     start_client().expect_success()
 
 
+@pytest.mark.fault(46, happened="each address is tried")
 @pytest.mark.parametrize("arguments", [["Hello"], ["-"], ["--guests", "2"]],
                          ids=["message", "conversation", "crowd"])
 def test_a_name_with_several_addresses_is_tried_until_one_answers(
@@ -82,12 +84,14 @@ def test_a_name_with_several_addresses_is_tried_until_one_answers(
     ]).expect_success()
 
 
+@pytest.mark.fault(46)
 def test_a_host_by_name(start_server: StartServer, start_client: StartClient) -> None:
     server = start_server()
     machine.needs_localhost()
     start_client("--host", "localhost", "--port", server.port).expect_success()
 
 
+@pytest.mark.fault(46)
 def test_a_server_at_an_ipv6_address(
         start_server: StartServer, start_client: StartClient) -> None:
     try:
@@ -98,5 +102,6 @@ def test_a_server_at_an_ipv6_address(
     start_client("--host", "::1", "--port", server.port).expect_success()
 
 
+@pytest.mark.fault(46, happened="unknown: a line, exit 1")
 def test_an_unknown_name_is_told(start_client: StartClient) -> None:
     start_client("--host", "no-such-host.invalid").expect_failure("no-such-host.invalid")

@@ -33,6 +33,7 @@ def test_a_line_comes_back(
     _expect_copy(client, story, b"good evening\n")
 
 
+@pytest.mark.fault(7, happened="the client reads while it writes")
 def test_a_big_file_comes_back_whole_and_in_bounded_memory(
         server: Server, chapter: Chapter, start_client: StartClient, story: Story) -> None:
     big = random.Random(4).randbytes(16 * MIB)

@@ -45,6 +45,7 @@ for port, command in enumerate(json.loads(sys.argv[1]), 40001):
 """
 
 
+@pytest.mark.fault(48, happened="refused: a line, exit 1")
 def test_a_client_does_not_take_itself_for_a_server(chapter: Chapter, story: Story) -> None:
     commands = _commands(chapter)
     command = [*unshare("--net"), sys.executable, "-c", INSIDE, json.dumps(commands)]

@@ -36,6 +36,23 @@ def _names(pattern: str, files: str) -> list[str]:
 UNITS = _names(r"^TEST\((\w+)\)", "unit_*.c")
 SCENARIOS = _names(r'^    \{"([\w-]+)", \.guests', "exhaustive.c")
 
+# Which fault of faults.py a unit test is about, and what a task makes of it.
+FAULTS = (
+    (35, r"rung_|a_ring_", "the task runs"),
+    (37, r"woken_twice|woken_while|not_woken", "polled once, or once more"),
+    (38, r"woken_after|woken_in_its_last", "nothing happens"),
+    (39, r"cancelled_", "nobody else hears of it"),
+    (40, r"\w*(sleep|timeout)", "each ends once"),
+    (41, r"two_tasks_that_never_wait|the_budget", "the echo is answered"),
+    (42, r"a_hundred_pending|left_over|a_task_spawned_by_a_drop", "each is dropped once"),
+)
+
+
+def _about(unit: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.fault(number, chapter=CHAPTER.name, happened=happened)
+            for number, names, happened in FAULTS if re.match(names, unit)]
+
+
 # ---- building ----------------------------------------------------------------------------
 
 
@@ -105,7 +122,7 @@ def _must_pass(*command: object) -> str:
 
 
 @pytest.mark.parametrize("kind", ["plain", "address"])
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [pytest.param(unit, marks=_about(unit)) for unit in UNITS])
 def test_unit(build: Build, unit: str, kind: str) -> None:
     _must_pass(build("unit", kind), unit)
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import signal
 import socket
+import tempfile
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -12,6 +17,7 @@ from conftest import StartServer
 from support import facts
 from support import machine
 from support.chapters import Chapter
+from support.networks import Network
 from support.servers import Server, binary, run_program
 from support.story import Story
 
@@ -29,6 +35,7 @@ def test_help_is_usage_on_stdout(chapter: Chapter, story: Story) -> None:
 
 
 @ours
+@pytest.mark.fault(44, happened="a line, the usage, exit 2")
 @pytest.mark.parametrize("arguments", [
     pytest.param(["--port", ""], id="port-empty"),
     pytest.param(["--port", "abc"], id="port-abc"),
@@ -57,6 +64,7 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(
 
 
 @ours
+@pytest.mark.fault(43, happened="in use: a line, exit 1")
 def test_a_port_in_use_is_told(server: Server, chapter: Chapter, story: Story) -> None:
     ended = run_program(story, binary(chapter, "server"), "--port", str(server.port))
     _expect_failure(ended.returncode, ended.stderr, story,
@@ -65,11 +73,31 @@ def test_a_port_in_use_is_told(server: Server, chapter: Chapter, story: Story) -
 
 
 @ours
+@pytest.mark.fault(45, happened="Permission denied, exit 1")
+def test_a_port_that_nobody_may_have_is_told(
+        chapter: Chapter, story: Story) -> None:
+    """In a network of its own, as a machine may give port 80 to everybody."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a server as nobody")
+    story.tell("as nobody (setpriv --reuid=65534), in a network where ports below 1024 are root's")
+    with contextlib.closing(Network({"ipv4/ip_unprivileged_port_start": "1024"})) as network, \
+            tempfile.TemporaryDirectory() as open_to_all:
+        os.chmod(open_to_all, 0o755)
+        copy = shutil.copy(binary(chapter, "server"), open_to_all)
+        ended = run_program(story, Path(copy), "--port", "80", before=[
+            *network.enter, "setpriv", "--reuid=65534", "--clear-groups"])
+    _expect_failure(ended.returncode, ended.stderr, story,
+                    ": bind 127.0.0.1:80: Permission denied")
+
+
+@ours
+@pytest.mark.fault(46, happened="unknown: a line, exit 1")
 def test_an_unknown_host_is_told(chapter: Chapter, story: Story) -> None:
     ended = run_program(story, binary(chapter, "server"), "--host", "no-such-host.invalid")
     _expect_failure(ended.returncode, ended.stderr, story, "no-such-host.invalid")
 
 
+@pytest.mark.fault(43)
 def test_a_restart_on_the_same_port_works_at_once(
         start_server: StartServer, story: Story) -> None:
     """The old connection lingers in TIME_WAIT on the server's side, as the server ended it."""
@@ -84,6 +112,7 @@ def test_a_restart_on_the_same_port_works_at_once(
     start_server(port=port).serves_a_new_guest()
 
 
+@pytest.mark.fault(46)
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0.0.0.0"])
 @ours
 def test_a_host_by_name_or_number(start_server: StartServer, host: str) -> None:
@@ -93,6 +122,7 @@ def test_a_host_by_name_or_number(start_server: StartServer, host: str) -> None:
 
 
 @ours
+@pytest.mark.fault(46)
 def test_a_host_by_ipv6(start_server: StartServer, ipv6: None) -> None:
     server = start_server("--host", "::1")
     server.expect_line(f"✅ Server listening on [::1]:{server.port}")

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from support import machine
 from support.guests import converse
 from support.servers import Server
 from support.story import Story
@@ -20,6 +21,7 @@ def test_one_message_comes_back(server: Server) -> None:
     guest.leave()
 
 
+@pytest.mark.fault(2)
 def test_byte_by_byte_each_comes_back(server: Server, story: Story) -> None:
     guest = server.guest()
     text = b"one byte at a time"
@@ -32,6 +34,7 @@ def test_byte_by_byte_each_comes_back(server: Server, story: Story) -> None:
     guest.leave()
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("message", [
     pytest.param(bytes(range(256)) * 4, id="all-values"),
     pytest.param(b"before\0after\0\0end", id="NUL"),
@@ -58,6 +61,7 @@ def test_an_urgent_byte_holds_up_nothing(server: Server, story: Story) -> None:
     guest.leave()
 
 
+@pytest.mark.fault(2, 31)
 def test_a_character_cut_in_two_comes_back_whole(server: Server) -> None:
     guest = server.guest()
     first, second = "✅".encode()[:1], "✅".encode()[1:]
@@ -66,12 +70,14 @@ def test_a_character_cut_in_two_comes_back_whole(server: Server) -> None:
     guest.leave()
 
 
+@pytest.mark.fault(33)
 def test_ten_thousand_messages_in_one_send_keep_their_order(server: Server) -> None:
     guest = server.guest()
     guest.say(b"".join(b"message %d\n" % number for number in range(10_000)))
     guest.leave()
 
 
+@pytest.mark.fault(20)
 def test_messages_of_one_mebibyte_go_to_and_fro(server: Server) -> None:
     guest = server.guest()
     for number in range(5):
@@ -79,6 +85,7 @@ def test_messages_of_one_mebibyte_go_to_and_fro(server: Server) -> None:
     guest.leave()
 
 
+@pytest.mark.fault(34)
 def test_64_mebibytes_stream_through(server: Server, story: Story) -> None:
     guest = server.guest()
     story.tell(f"{guest.name} sent 64 MiB and read meanwhile, its FIN right behind the last byte")
@@ -86,6 +93,21 @@ def test_64_mebibytes_stream_through(server: Server, story: Story) -> None:
     guest.expect_goodbye()
 
 
+@machine.thorough
+@pytest.mark.fault(34)
+def test_a_gibibyte_streams_through_in_bounded_memory(server: Server, story: Story) -> None:
+    guest = server.guest()
+    block = random.Random(34).randbytes(64 * MIB)
+    guest.say(block)
+    before = server.memory()
+    with story.summed_up(f"{guest.name} sent 64 MiB, fifteen times more, and read meanwhile"):
+        for _ in range(15):
+            guest.say(block)
+    server.expect_memory(at_most=before)
+    guest.leave()
+
+
+@pytest.mark.fault(32, happened="no trace")
 def test_five_hundred_guests_who_say_nothing_leave_no_trace(server: Server, story: Story) -> None:
     server.serves_a_new_guest()
     before = server.descriptors()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from support.servers import Server
 from support.story import Story
 
 
+@pytest.mark.fault(3)
 def test_a_guest_who_reads_only_after_the_last_byte_gets_everything(server: Server) -> None:
     guest = server.guest(receive_buffer=64 * 1024)
     guest.fill_the_pipes()
@@ -15,6 +18,7 @@ def test_a_guest_who_reads_only_after_the_last_byte_gets_everything(server: Serv
     guest.expect_goodbye()
 
 
+@pytest.mark.fault(1, 3)
 def test_a_guest_who_reads_slowly_gets_everything(server: Server) -> None:
     guest = server.guest(receive_buffer=16 * 1024)
     guest.send(random.Random(5).randbytes(400_000))
@@ -22,6 +26,7 @@ def test_a_guest_who_reads_slowly_gets_everything(server: Server) -> None:
     guest.expect_goodbye(pause=0.001)
 
 
+@pytest.mark.fault(3)
 def test_data_and_goodbye_in_one_burst_are_echoed_then_closed(server: Server) -> None:
     guest = server.guest()
     guest.say(b"warm")
@@ -31,6 +36,7 @@ def test_data_and_goodbye_in_one_burst_are_echoed_then_closed(server: Server) ->
     guest.expect_goodbye()
 
 
+@pytest.mark.fault(3)
 def test_a_whole_visit_before_the_server_looks_is_served(server: Server) -> None:
     with server.paused():
         guest = server.guest()
@@ -39,6 +45,7 @@ def test_a_whole_visit_before_the_server_looks_is_served(server: Server) -> None
     guest.expect_goodbye()
 
 
+@pytest.mark.fault(3)
 def test_many_end_their_sending_side_at_once(server: Server, story: Story) -> None:
     crowd = server.crowd(20)
     with story.summed_up("each of the 20 sent 10,000 bytes and ended its sending side"):

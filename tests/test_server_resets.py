@@ -35,6 +35,7 @@ def after_a_full_echo(guest: Guest) -> None:
     guest.reset()
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("phase", [
     before_any_byte,
     with_its_request_unread,
@@ -52,6 +53,7 @@ def test_a_guest_that_resets_leaves_the_next_one_served(
     server.expect_descriptors(at_most=before)
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("goodbye", [False, True], ids=["RST", "FIN-then-RST"])
 def test_writing_to_a_guest_that_is_gone_does_not_kill(server: Server, goodbye: bool) -> None:
     """A write to a connection that was reset raises SIGPIPE, which kills by default. The
@@ -69,6 +71,7 @@ def test_writing_to_a_guest_that_is_gone_does_not_kill(server: Server, goodbye: 
     server.expect_descriptors(at_most=before)  # then it has tried, and seen the error
 
 
+@pytest.mark.fault(25)
 def test_the_reset_of_a_stalled_guest_does_not_make_the_server_spin(server: Server) -> None:
     server.serves_a_new_guest()
     before = server.descriptors()

@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
+from support import facts
+from support.chapters import Chapter
 from support.guests import PATIENCE
+from support.servers import Server
 from support.story import Story
 
 
+@pytest.mark.fault(10, happened="waited, then served")
 def test_without_descriptors_guests_wait_and_nobody_is_lost(
-        start_server: StartServer, story: Story) -> None:
-    server = start_server(shell="ulimit -n 16")
+        start_server: StartServer, story: Story, chapter: Chapter) -> None:
+    server = start_server(shell="" if chapter.is_foreign else "ulimit -n 16")
+    if chapter.is_foreign:
+        server.leave_descriptors(10)
     crowd = server.crowd(30)
     with story.summed_up("each of them sent a message"):
         for number, guest in enumerate(crowd):
@@ -30,6 +36,7 @@ def test_without_descriptors_guests_wait_and_nobody_is_lost(
     server.serves_a_new_guest()
 
 
+@pytest.mark.fault(26, happened="turned away with a line on stderr, the next one served")
 @pytest.mark.promise("many_threads")
 @pytest.mark.no_sanitizer("it needs more address space than this test allows")
 def test_without_threads_a_guest_is_turned_away_and_the_next_is_served(
@@ -49,3 +56,14 @@ def test_without_threads_a_guest_is_turned_away_and_the_next_is_served(
             guest.close()
     server.expect_threads(at_most=1)
     server.serves_a_new_guest()
+
+
+@pytest.mark.fault(24, happened="all are close-on-exec")
+def test_no_descriptor_outlives_its_server_in_a_child(server: Server, story: Story) -> None:
+    """A copy that a child still holds keeps a closed connection open, and in epoll's list."""
+    server.guest()
+    guest = server.guest()
+    guest.send(b"good evening")
+    left = facts.inherited_by_children(server.process.pid)
+    story.check(not left, "every descriptor but 0, 1 and 2 to be close-on-exec",
+                f"{len(left)} are not: {' and '.join(left)}")

@@ -9,10 +9,12 @@ from typing import Iterator
 import pytest
 
 from conftest import StartServer
+from support import machine
 from support.servers import Server
 from support.story import Story
 
 ours = pytest.mark.ours_only("the words of its log")
+VISITS = 3000 if machine.THOROUGH else 1200
 
 
 @ours
@@ -50,6 +52,7 @@ def test_quiet_leaves_out_the_guests(start_server: StartServer, story: Story) ->
                 "the listening line and nothing else", f"stdout is:\n{text}")
 
 
+@pytest.mark.fault(50)
 def test_a_log_that_nobody_reads_stops_nobody(
         start_server: StartServer, story: Story, full_pipe: int) -> None:
     story.tell("filled a pipe to the brim, and made it the server's stdout and stderr")
@@ -63,6 +66,18 @@ def test_a_log_that_nobody_reads_stops_nobody(
     server.crowd(100).leave()
 
 
+@pytest.mark.fault(50)
+def test_a_log_that_fills_up_stops_nobody(
+        start_server: StartServer, story: Story, unread_pipe: int) -> None:
+    """A pipe takes 64 KiB, some 700 guests long; the ones after them have no log."""
+    server = start_server(stdout=unread_pipe, stderr=unread_pipe)
+    with story.summed_up(f"{VISITS} guests came in turn and left"):
+        for _ in range(VISITS):
+            server.guest().leave()
+    server.serves_a_new_guest()
+
+
+@pytest.mark.fault(50)
 @pytest.mark.parametrize("log", [">&-", "2>&-", ">&- 2>&-", ">/dev/full", ">/dev/full 2>&1"])
 def test_a_log_that_cannot_be_written_stops_nobody(
         start_server: StartServer, story: Story, log: str) -> None:
@@ -79,8 +94,16 @@ def test_a_log_that_cannot_be_written_stops_nobody(
 
 
 @pytest.fixture
-def full_pipe() -> Iterator[int]:
+def unread_pipe() -> Iterator[int]:
     reader, writer = os.pipe()
+    yield writer
+    os.close(writer)
+    os.close(reader)
+
+
+@pytest.fixture
+def full_pipe(unread_pipe: int) -> int:
+    writer = unread_pipe
     fcntl.fcntl(writer, getattr(fcntl, "F_SETPIPE_SZ", 1031), 4096)
     os.set_blocking(writer, False)
     while True:
@@ -89,6 +112,4 @@ def full_pipe() -> Iterator[int]:
         except BlockingIOError:
             break
     os.set_blocking(writer, True)
-    yield writer
-    os.close(writer)
-    os.close(reader)
+    return writer

@@ -7,4 +7,6 @@ chapters  what each chapter promises, in one table
 guests    a guest of an echo server, and many guests at once
 servers   a server as a process: start it, watch it, end it
 facts     what /proc knows about a process
+matrix    what became of each fault in each chapter, held against docs/faults.md
+networks  a network of one's own, with other rules than this machine's
 """

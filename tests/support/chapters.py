@@ -30,6 +30,16 @@ class Chapter:
         return not self.at_once
 
     @property
+    def thousands(self) -> bool:
+        """As many guests as descriptors, and each is a small thing."""
+        return self.crowd > 1000
+
+    @property
+    def shares_memory(self) -> bool:
+        """Between threads: 02 always, 05 with --workers."""
+        return self.name in ("02-threads", "05-async-tasks")
+
+    @property
     def is_foreign(self) -> bool:
         return self.name == FOREIGN.name
 

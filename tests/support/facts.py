@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Union
 
 PROC = Path("/proc")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -104,11 +104,28 @@ def descriptors(pids: list[int]) -> int:
     return count
 
 
-def _listeners() -> Iterator[tuple[str, int]]:
-    """Table and port of every TCP socket that listens. They come first in the table; the
-    thousands of connections after them would cost milliseconds."""
+def inherited_by_children(pid: int) -> list[str]:
+    """Its descriptors that are not close-on-exec, and what they are; 0, 1 and 2 never are."""
+    found = []
+    for entry in (PROC / str(pid) / "fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            about = (PROC / str(pid) / "fdinfo" / entry.name).read_text()
+            flags = next(line for line in about.splitlines() if line.startswith("flags:"))
+            if int(entry.name) > 2 and not int(flags.split()[1], 8) & os.O_CLOEXEC:
+                found.append(f"{entry.name}, a {os.readlink(entry).partition(':')[0]}")
+    return sorted(found)
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that it ever had in memory."""
+    return _status(pid, "VmHWM") * 1024
+
+
+def _listeners(pid: Union[int, str]) -> Iterator[tuple[str, int]]:
+    """Table and port of every TCP socket that listens in the network of this process. They
+    come first in the table; the thousands of connections after them would cost milliseconds."""
     for table in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError), open(PROC / "net" / table) as lines:  # no IPv6 here
+        with contextlib.suppress(OSError), open(PROC / str(pid) / "net" / table) as lines:
             next(lines)
             for fields in map(str.split, lines):
                 if fields[3] != LISTEN:
@@ -117,12 +134,13 @@ def _listeners() -> Iterator[tuple[str, int]]:
 
 
 def listening_ports() -> set[int]:
-    return {port for _, port in _listeners()}
+    return {port for _, port in _listeners("self")}
 
 
-def listening_host(port: int) -> Optional[str]:
-    """The loopback address on which somebody listens at this port, if anybody does."""
-    tables = {table for table, at in _listeners() if at == port}
+def listening_host(port: int, pid: Union[int, str] = "self") -> Optional[str]:
+    """The loopback address on which somebody listens at this port, if anybody does, in the
+    network of this process."""
+    tables = {table for table, at in _listeners(pid) if at == port}
     if "tcp" in tables:
         return "127.0.0.1"
     return "::1" if "tcp6" in tables else None
@@ -144,10 +162,11 @@ def _can_be_bound(port: int) -> bool:
     return True
 
 
-_candidates = itertools.count(20_000 + os.getpid() * 97 % 10_000)
+_candidates = itertools.count(28_000 + os.getpid() * 97 % 4_000)
 
 
 def take_ports_of_our_own(number: int) -> None:
-    """For processes that run side by side: no two hand out the same ones."""
+    """For processes that run side by side: no two hand out the same ones, nor those from 28,000
+    on, where all others look for theirs."""
     global _candidates
     _candidates = itertools.count(20_000 + 2_000 * number)

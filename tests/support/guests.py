@@ -15,7 +15,7 @@ import selectors
 import socket
 import struct
 import time
-from typing import NoReturn, Sequence
+from typing import Callable, NoReturn, Sequence
 
 from support.story import Story
 
@@ -26,7 +26,8 @@ CHUNK = 256 * 1024
 
 class Guest:
     def __init__(self, story: Story, address: tuple[str, int], name: str = "",
-                 receive_buffer: int = 0) -> None:
+                 receive_buffer: int = 0,
+                 make_socket: Callable[[int, int], socket.socket] = socket.socket) -> None:
         self.story = story
         self.address = address
         self.name = name or story.next_guest()
@@ -34,7 +35,7 @@ class Guest:
         self.received = 0
         self.at_end = False
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket = make_socket(family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:

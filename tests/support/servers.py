@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ import pytest
 from support import facts, shims
 from support.chapters import Chapter
 from support.guests import PATIENCE, Crowd, Guest
+from support.networks import Network
 from support.story import Story
 
 SANITIZER = os.environ.get("SAN", "")
@@ -54,12 +57,13 @@ def binary(chapter: Chapter, program: str) -> Path:
 
 
 def run_program(story: Story, path: Path, *arguments: str,
-                held_below: int = 0) -> subprocess.CompletedProcess[str]:
+                held_below: int = 0,
+                before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """For programs that are expected to end by themselves."""
     command = shlex.join([f"{path.parent.name}/{path.name}", *arguments])
     story.tell(f"ran {command}")
     try:
-        return subprocess.run(holding([str(path), *arguments], held_below),
+        return subprocess.run([*before, *holding([str(path), *arguments], held_below)],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, encoding="utf-8",
                               timeout=PATIENCE, check=False)
@@ -136,10 +140,12 @@ class Server:
     def __init__(self, chapter: Chapter, story: Story, *arguments: str, command: str = "",
                  shell: str = "", port: Optional[int] = 0, stdout: Output = None,
                  stderr: Output = None, held_below: int = 0, shim: str = shims.WORDS,
-                 note: str = "") -> None:
+                 note: str = "", before: Sequence[str] = (),
+                 network: Optional[Network] = None) -> None:
         self.chapter = chapter
         self.story = story
         self.host = "127.0.0.1"
+        self.network = network
         self.port = port or 0  # 0: the kernel chooses; None: without the option
         self.ended: Optional[int] = None  # the exit status, once the test has asked for it
         self._guests: list[Guest] = []
@@ -149,8 +155,8 @@ class Server:
         options = [] if port is None else ["--port", str(self.port)]
         argv = self._argv(command, [*options, *arguments])
         self.name = f"{chapter.name}/{Path(argv[0]).name}" if not command else shlex.join(argv)
-        story.tell(f"started {shims.as_typed(shim)}{self._as_typed(argv, shell)}")
-        argv = [*shims.before(shim, note), *argv]
+        story.tell(f"started {shims.as_typed(shim)}{self._as_typed(argv, shell, before)}")
+        argv = [*(network.enter if network else ()), *before, *shims.before(shim, note), *argv]
         try:
             self.process = subprocess.Popen(
                 holding(in_shell(argv, shell), held_below), stdin=subprocess.DEVNULL,
@@ -168,8 +174,10 @@ class Server:
             return [word.replace("{port}", str(self.port)) for word in shlex.split(command)]
         return [str(binary(self.chapter, "server")), *arguments]
 
-    def _as_typed(self, argv: Sequence[str], shell: str) -> str:
-        typed = shlex.join(argv if self.chapter.is_foreign else [self.name, *argv[1:]])
+    def _as_typed(self, argv: Sequence[str], shell: str, before: Sequence[str]) -> str:
+        ours = self.name.startswith(self.chapter.name)  # else a command, which says it all
+        named = [self.name, *argv[1:]] if ours else argv
+        typed = shlex.join([*before, *named])
         if not shell:
             return typed
         return f"{typed} {shell}" if shell.startswith(">") else f"{shell}; {typed}"
@@ -180,7 +188,7 @@ class Server:
         """By its own words or by the kernel's: a probe connection would be a guest."""
         if self.port:
             there = facts.eventually(self._listens_or_is_dead, PATIENCE)
-            self.host = facts.listening_host(self.port) or self.host
+            self.host = facts.listening_host(self.port, self.process.pid) or self.host
         else:
             there = self.stdout.wait_for(lambda text: bool(LISTENING.search(text)), PATIENCE)
             found = LISTENING.search(self.stdout.text)
@@ -195,7 +203,7 @@ class Server:
         return self.listens() or self.process.poll() is not None
 
     def listens(self) -> bool:
-        return facts.listening_host(self.port) is not None
+        return facts.listening_host(self.port, self.process.pid) is not None
 
     # Guests
 
@@ -205,7 +213,8 @@ class Server:
 
     def expected_guest(self, receive_buffer: int = 0) -> Guest:
         """A guest who has not set out yet."""
-        guest = Guest(self.story, self.address, receive_buffer=receive_buffer)
+        guest = Guest(self.story, self.address, receive_buffer=receive_buffer,
+                      make_socket=self.network.socket if self.network else socket.socket)
         self._guests.append(guest)
         return guest
 
@@ -230,7 +239,23 @@ class Server:
         guest.say(b"Are you still there?")
         guest.leave()
 
+    def leave_descriptors(self, more: int) -> None:
+        """Allows it so many descriptors beyond its highest; as `ulimit -n` would, but for
+        servers of which nobody knows how many they need to start with."""
+        for pid in self.pids:
+            allowed = 1 + more + max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (allowed, allowed))
+        self.story.tell(f"allowed it {more} descriptors more than it had")
+
     # Watching
+
+    def expect_memory(self, at_most: int) -> None:
+        """A little more is no leak; and a heap with a garbage collector may grow at first. A
+        sanitizer keeps on purpose what was freed."""
+        room = (32 if self.chapter.is_foreign else 4) << 20
+        growth = self.memory() - at_most
+        self.story.check(bool(SANITIZER) or growth < room, "memory to stay as it was",
+                         f"it grew by {growth >> 10} KiB")
 
     @property
     def pids(self) -> list[int]:
@@ -357,6 +382,8 @@ class Server:
 
     def expect_closed_port(self) -> None:
         """Afterwards, when no other server of the same test can have it either."""
+        if self.network:
+            return  # this machine's port of the same number is somebody else's
         closed = facts.eventually(lambda: self.port not in facts.listening_ports(), PATIENCE)
         assert closed, f"{self.name} left port {self.port} open"
 

@@ -25,6 +25,7 @@ class Story:
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.witnesses: list[Witness] = []
+        self.happened = ""
         self._hushed = False
         self._guests = 0
 
@@ -41,6 +42,10 @@ class Story:
             yield
         finally:
             self._hushed = before
+
+    def outcome(self, words: str) -> None:
+        """What came of it, for the fault matrix (docs/faults.md); "served" needs no words."""
+        self.happened = words
 
     def next_guest(self) -> str:
         """guest A, guest B ... guest Z, guest 27 ..."""

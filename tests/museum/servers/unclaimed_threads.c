@@ -5,7 +5,7 @@
  * nobody's sake if it is detached. This server does neither.
  * Whom it bit: eggdrop (pull request 1303) ran out of memory; so did chan-sccp (pull
  * request 593) and musl-nscd (pull request 18).
- * Caught by: test_a_thousand_guests_in_a_row_leave_no_trace
+ * Caught by: test_thousands_of_guests_in_a_row_leave_no_trace
  */
 #define _GNU_SOURCE
 #include "right.h"
