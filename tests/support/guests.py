@@ -55,7 +55,11 @@ class Guest:
         error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             self._fail("to connect", os.strerror(error))
-        if self.socket.getsockname() == self.socket.getpeername():
+        try:
+            met_itself = self.socket.getsockname() == self.socket.getpeername()
+        except OSError as reset_meanwhile:
+            self._fail("to connect", str(reset_meanwhile.strerror))
+        if met_itself:
             self._fail("to connect to a server", "there is none: it met itself")
         self.story.tell(f"{self.name} connected")
 
