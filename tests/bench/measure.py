@@ -31,10 +31,9 @@ import busy
 import counts
 import idle
 import proc
+import publish
 from servers import BIG_FLOOR, BUILD, CHAPTERS, EVERYBODY, FLOOR, Running, Server, make, why_not
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DOCS = REPOSITORY / "docs" / "costs"
 SPEAKING = [1, 10, 50, 1000]  # guests; and how many are silent:
 SILENT = [1, 10, 100, 1000, 10000, 19000]
 TINY = 64  # bytes
@@ -153,8 +152,8 @@ def measure_busy(servers: list[Server], options: argparse.Namespace,
 def measure_idle(servers: list[Server], options: argparse.Namespace,
                  tell: busy.Tell) -> dict[str, Any]:
     steps = sorted(map(int, options.guests)) or SILENT
-    return {server.name: idle.measure(server, steps, min(0.1, options.seconds), 3, tell)
-            for server in servers}
+    return {server.name: idle.measure(server, steps, options.seconds / 3, 3, tell)
+            for server in servers if server.name != BIG_FLOOR}  # it holds what FLOOR holds
 
 
 def _count(servers: list[Server], tool: str, missing: dict[str, str], tell: busy.Tell,
@@ -227,10 +226,11 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(1))  # so that `with` ends what we started
     signal.signal(signal.SIGINT, signal.default_int_handler)
     options, tell = arguments(), Progress()
-    results = measure(options, tell)
+    found = measure(options, tell)
     tell.done()
-    import publish
-    return publish.publish(results, options)
+    whole = not (options.chapters or options.guests or options.alone or options.only)
+    publish.publish(found, whole, options.out)
+    return 0
 
 
 if __name__ == "__main__":

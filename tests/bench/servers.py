@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +61,7 @@ EVERYBODY = (
            package="nodejs", native=False),
     Server("asyncio", "peer", (sys.executable, str(ASYNCIO), "{port}"), native=False),
     Server("socat", "peer", ("socat", "TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,"
-                             "backlog=4096", "PIPE"), needs=("socat",), package="socat"),
+                             "backlog=4096", "PIPE"), needs=("socat",), package="socat", native=False),
 )
 
 
@@ -90,17 +93,20 @@ def why_not(server: Server) -> str:
     return ""
 
 
+_ports = itertools.count(21000 + os.getpid() % 5000)
+_one_at_a_time = threading.Lock()
+
+
 def free_port() -> int:
-    """Below the ports that guests come from."""
-    for port in range(21000 + os.getpid() % 8000, 32000):
-        with socket.socket() as door:
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                door.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit("no free port between 21000 and 32000")
+    """Another one each time, below the ports that guests come from."""
+    with _one_at_a_time:
+        for port in itertools.takewhile(lambda port: port < 32000, _ports):
+            with socket.socket() as door:
+                door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with contextlib.suppress(OSError):
+                    door.bind(("127.0.0.1", port))
+                    return port
+    raise SystemExit("no free port below 32000")
 
 
 class Running:
