@@ -43,6 +43,10 @@ plt.rcParams.update({
 Line = tuple[str, list[float], list[float]]  # a server, and its points
 
 
+class NothingToDraw(Exception):
+    """This picture's part was not measured."""
+
+
 # ---- frames ----------------------------------------------------------------------------------
 
 def _figure(title: str, sentence: str, height: float = HEIGHT) -> Any:
@@ -63,6 +67,8 @@ def _axes(figure: Any, x: str, y: str, right: float = 0.775) -> Any:
 def _ticks(axes: Any, values: Iterable[int]) -> None:
     """Numbers of guests, on an axis of powers of ten. Near neighbours are written lower."""
     values = list(values)
+    if values in ([], [0]):
+        raise NothingToDraw
     places = [value or NOBODY for value in values]
     near = [False, *(place < 3 * before for before, place in zip(places, places[1:]))]
     axes.set_xscale("log")
@@ -145,13 +151,13 @@ def _limits(axes: Any, values: list[float], floor: Optional[float] = None) -> No
 
 def memory(results: Results, figure: Any) -> None:
     axes = _axes(figure, "silent guests", "resident bytes a guest")
+    _ticks(axes, results.steps())
     lines: list[Line] = []
     for name in results.names():
         points = [point for point in results.points(name) if point["resident"] > 0]
         if points:
             lines.append((name, [point["guests"] for point in points],
                           [point["resident"] for point in points]))
-    _ticks(axes, results.steps())
     axes.set_yscale("log")
     axes.minorticks_off()
     _limits(axes, [value for _, _, y in lines for value in y])
@@ -174,6 +180,7 @@ def _wall_notes(results: Results) -> dict[str, str]:
 
 def beside(results: Results, figure: Any) -> None:
     axes = _axes(figure, "silent guests beside the one who speaks", "microseconds for an echo")
+    _ticks(axes, [0, *results.steps()])
     lines: list[Line] = []
     for name in results.names("chapter", "floor"):
         found = [(guests or NOBODY, results.echo(name, guests))
@@ -181,7 +188,6 @@ def beside(results: Results, figure: Any) -> None:
         known = [(guests, echo.middle) for guests, echo in found if echo]
         if known:
             lines.append((name, [x for x, _ in known], [y for _, y in known]))
-    _ticks(axes, [0, *results.steps()])
     _limits(axes, [value for _, _, y in lines for value in y], 0)
     _plot(axes, lines)
     _label(axes, lines, _wall_notes(results))
@@ -193,6 +199,7 @@ def beside(results: Results, figure: Any) -> None:
 def throughput(results: Results, figure: Any) -> None:
     axes = _axes(figure, "guests who speak, 64 bytes each time; shaded: worst to best round",
                  "thousand echoes a second")
+    _ticks(axes, results.crowds())
     lines: list[Line] = []
     for name in results.names():
         found = [(guests, results.busy(name, f"{guests}x64", "rate"))
@@ -203,7 +210,6 @@ def throughput(results: Results, figure: Any) -> None:
         lines.append((name, [x for x, _ in known], [rate.middle / 1000 for _, rate in known]))
         if name in COLOURS:
             _noise(axes, name, known)
-    _ticks(axes, results.crowds())
     _limits(axes, [value for _, _, y in lines for value in y], 0)
     _plot(axes, lines)
     _label(axes, lines, {"01-blocking": ", to 1"} if results.wall("01-blocking") else {})
@@ -230,7 +236,9 @@ def _kind(call: str, result: str) -> str:
 
 def calls(results: Results, figure: Any) -> None:
     names = [name for name in results.names("chapter") if results.strip(name)]
-    most = max((len(results.strip(name)) for name in names), default=1)
+    if not names:
+        raise NothingToDraw
+    most = max(len(results.strip(name)) for name in names)
     axes = figure.add_axes((0.02, 0.12, 0.96, TOP - 0.14))
     axes.set_axis_off()
     axes.set_xlim(-1.0, max(most, 4))
@@ -335,5 +343,10 @@ PICTURES: dict[str, tuple[Callable[[Results, Any], None], float, str, str]] = {
 def everything(results: Results, folder: Path) -> None:
     for name, (draw, height, title, sentence) in PICTURES.items():
         figure = _figure(title, sentence, height)
-        draw(results, figure)
+        try:
+            draw(results, figure)
+        except NothingToDraw:
+            plt.close(figure)
+            (folder / f"{name}.svg").unlink(missing_ok=True)
+            continue
         _save(figure, folder / f"{name}.svg", title, results.mark())

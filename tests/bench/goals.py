@@ -74,17 +74,16 @@ def _resident(results: Results, name: str) -> Verdict:
 
 
 def _held(results: Results, name: str) -> Verdict:
-    held = results.most_guests(name)
-    if not held:
-        return NOTHING
-    limit = results.machine["descriptors"]
-    allowed = min(max(results.steps(), default=0), limit - SPARE)
+    held, limit = results.most_guests(name), results.machine["descriptors"]
+    allowed = min(19000, limit - SPARE)
+    if held < allowed and results.wall(name) is None:
+        return NOTHING  # nobody tried
     return Verdict(f"{shown(held)} (limit {shown(limit)})", held >= allowed)
 
 
 def _silence(results: Results, name: str) -> Verdict:
     quiet = results.quiet(name)
-    if quiet is None:
+    if quiet is None or results.many() != 10000:
         return NOTHING
     return Verdict(shown(quiet["wakeups"], ".1f"), quiet["wakeups"] == 0)
 

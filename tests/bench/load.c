@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 10              /* seconds without any echo: the server has failed */
+#define PATIENCE "10"            /* seconds without any echo: the server has failed */
 #define SEATING_PATIENCE 1       /* and without the first one: this guest is not served */
 #define SEATING_SECONDS 8        /* who has not come in by then does not */
 #define TOGETHER 100             /* guests come in so many at a time: less than a backlog */
@@ -57,6 +57,7 @@ static int64_t *times; /* how long each echo took, in nanoseconds */
 static size_t echoes, room;
 static long under_way;
 static int64_t deadline; /* 0: it goes by rounds */
+static int patience;     /* PATIENCE, or what is in the environment */
 
 #define fail(...) \
     ((void)fprintf(stderr, "load: " __VA_ARGS__), (void)fputc('\n', stderr), exit(1))
@@ -91,15 +92,15 @@ static void make_pattern(void)
  * they leave by a reset, and no port is kept in TIME_WAIT for the next run to miss. */
 static void set_options(int fd)
 {
-    struct timeval patience = {.tv_sec = SEATING_PATIENCE};
+    struct timeval timeout = {.tv_sec = SEATING_PATIENCE};
     struct linger none = {.l_onoff = 1};
     int yes = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == -1 ||
         setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) == -1 ||
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) == -1 ||
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == -1 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == -1)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == -1 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == -1)
         fail("setsockopt: %s", strerror(errno));
 }
 
@@ -298,9 +299,9 @@ static void run(void)
     }
     while (under_way > 0) {
         struct epoll_event events[BATCH];
-        int rung = epoll_wait(bells, events, BATCH, PATIENCE * 1000);
+        int rung = epoll_wait(bells, events, BATCH, patience * 1000);
         if (rung == 0)
-            fail("no echo for %d seconds; %ld guests wait", PATIENCE, under_way);
+            fail("no echo for %d seconds; %ld guests wait", patience, under_way);
         for (int i = 0; i < rung; i++)
             go_on(events[i].data.ptr);
     }
@@ -376,6 +377,8 @@ int main(int argc, char **argv)
 {
     if (!read_arguments(argc, argv))
         fail("usage: PORT GUESTS (silent | BYTES seconds S | BYTES rounds M)");
+    const char *impatient = getenv("LOAD_PATIENCE");
+    patience = atoi(impatient != NULL ? impatient : PATIENCE);
     raise_descriptors();
     make_pattern();
     come_in();

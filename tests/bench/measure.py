@@ -1,7 +1,8 @@
 """make bench: what each way of serving costs, on this machine.
 
     python3 tests/bench/measure.py [--chapters 'NAME ...'] [--guests 'N ...'] [--out FOLDER]
-                                   [--seconds S] [--rounds R] [--alone COMMAND] [--only PART]
+                                   [--seconds S] [--rounds R] [--only PART] [--no-peers]
+                                   [--alone COMMAND]
 
 Without --chapters and --guests it measures everything, fills in docs/costs.md and draws its
 pictures. With one of them it prints its table and leaves the page alone: what it finds is in
@@ -50,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--alone", default="", metavar="COMMAND",
                         help="measure this server instead; {port} stands for its port")
+    parser.add_argument("--no-peers", dest="peers", action="store_false")
     parser.add_argument("--only", choices=PARTS, action="append",
                         help="this part (may be given again)")
     options = parser.parse_args()
@@ -121,7 +123,8 @@ def choose(options: argparse.Namespace) -> list[Server]:
         command = tuple(shlex.split(options.alone))
         return [Server("yours", "peer", command)]
     wanted = options.chapters or CHAPTERS
-    return [server for server in EVERYBODY if server.family != "chapter" or server.name in wanted]
+    return [server for server in EVERYBODY if (server.name in wanted or server.family == "floor" or
+                                               server.family == "peer" and options.peers)]
 
 
 def able(servers: list[Server], missing: dict[str, str], tell: busy.Tell) -> list[Server]:
@@ -221,6 +224,11 @@ def measure(options: argparse.Namespace, tell: busy.Tell) -> dict[str, Any]:
     return results
 
 
+def _whole(options: argparse.Namespace) -> bool:
+    everybody = set(options.chapters) in (set(), set(CHAPTERS)) and options.peers
+    return everybody and not (options.guests or options.alone or options.only)
+
+
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # so that `with` ends what we started
@@ -228,8 +236,7 @@ def main() -> int:
     options, tell = arguments(), Progress()
     found = measure(options, tell)
     tell.done()
-    whole = not (options.chapters or options.guests or options.alone or options.only)
-    publish.publish(found, whole, options.out)
+    publish.publish(found, _whole(options), options.out)
     return 0
 
 

@@ -216,5 +216,6 @@ def printed(results: Results) -> str:
             "Figures of one run compare with each other, never with those of another."]
     text += [f"skipped: {name}: {reason}" for name, reason in results.missing.items()]
     tables = [make(results) for make in ALL.values()]
+    tables[-1].rows[:] = [row for row in tables[-1].rows if row.count("not measured") < 2]
     shown_ones = [table.text() for table in tables if len(table.header) > 1 and table.rows]
     return "\n\n".join(["\n".join(text), *shown_ones])
