@@ -86,7 +86,7 @@ def test_a_server_that_shortens_an_echo_is_told_of_and_not_measured(story: Story
 
 
 def _expect_named(story: Story, said: str, words: str) -> None:
-    story.check(re.search(f"skipped: yours: its echo is wrong, .*{words}", said) is not None,
+    story.check(re.search(f"skipped: yours: its echo is wrong with .*{words}", said) is not None,
                 f"to be told of it: '{words}'", f"it says:\n{said}")
     story.check(re.search(r"^yours +\d", said, re.MULTILINE) is None, "no figure of it",
                 f"it says:\n{said}")

@@ -30,7 +30,8 @@ static int open_door(const char *port)
     int yes = 1;
     int door = socket(AF_INET, SOCK_STREAM, 0);
 
-    if (door == -1 || setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1 ||
+    if (door == -1 ||
+        setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1 ||
         bind(door, (struct sockaddr *)&here, sizeof here) == -1 ||
         listen(door, SOMAXCONN) == -1) {
         perror("bare_epoll");

@@ -15,6 +15,8 @@ from crowd import Crowd, WrongEcho
 from servers import Running
 
 Tell = Callable[[str], None]
+LIMIT_SECONDS = 100.0  # for all rounds; on a slow machine there are fewer of them
+FEWEST = 3  # rounds, however slow: less has no middle one
 SLOW_SECONDS = 1.0  # what a run may take longer than its echoes: to come in, to leave
 
 
@@ -83,7 +85,10 @@ def measure(open_ones: list[Running], shapes: Iterable[Shape], rounds: int, seco
     shapes = list(shapes)
     cells = {one.server.name: {shape: Cell() for shape in shapes} for one in open_ones}
     wrong: dict[str, str] = {}
+    start = time.monotonic()
     for number in range(1, rounds + 1):
+        if number > FEWEST and (time.monotonic() - start) * number / (number - 1) > LIMIT_SECONDS:
+            break
         for shape in shapes:
             tell(f"round {number} of {rounds}: {shape.guests} guests, {shape.size} bytes")
             for one in open_ones:
@@ -93,7 +98,7 @@ def measure(open_ones: list[Running], shapes: Iterable[Shape], rounds: int, seco
                 try:
                     _visit(one, shape, seconds, cell)
                 except WrongEcho as words:
-                    wrong[one.server.name] = f"with {shape}: {words}"
+                    wrong[one.server.name] = f"its echo is wrong with {shape}: {words}"
     return {name: {"wrong": wrong[name]} if name in wrong else
             {"busy": {str(shape): cell.as_json() for shape, cell in row.items()}}
             for name, row in cells.items()}

@@ -185,7 +185,7 @@ def beside(results: Results, figure: Any) -> None:
     for name in results.names("chapter", "floor"):
         found = [(guests or NOBODY, results.echo(name, guests))
                  for guests in (0, *results.steps())]
-        known = [(guests, echo.middle) for guests, echo in found if echo]
+        known = [(guests, echo) for guests, echo in found if echo is not None]
         if known:
             lines.append((name, [x for x, _ in known], [y for _, y in known]))
     _limits(axes, [value for _, _, y in lines for value in y], 0)
@@ -325,13 +325,13 @@ def _bars(axes: Any, names: list[str], values: list[Optional[float]], form: str,
 
 PICTURES: dict[str, tuple[Callable[[Results, Any], None], float, str, str]] = {
     "memory": (memory, 5.4, "A thread is a heavy way to remember a guest",
-               "What a silent guest holds: a stack in 02, a buffer in 03, a small struct in 04, a task "
-               "in 05."),
+               "What a silent guest holds: a stack in 02, a buffer in 03, a struct in 04, "
+               "a task in 05."),
     "beside": (beside, HEIGHT, "select pays for everybody, epoll for those who speak",
                "The line of 03 climbs with the guests who say nothing; 04 and 05 stay flat."),
     "throughput": (throughput, 5.4, "Busy guests: one loop for all is close to the floor",
-                   "Most of an echo is the kernel's. A thread for each guest adds a switch to every "
-                   "echo."),
+                   "Most of an echo is the kernel's. A thread for each guest adds a switch "
+                   "to every echo."),
     "calls": (calls, 4.0, "One echo is a read and a write; the rest is how one waits",
               "The system calls of one echo of 64 bytes, one guest, as strace has seen them."),
     "peers": (peers, 5.6, "A runtime need not be heavy",

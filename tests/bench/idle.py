@@ -11,7 +11,7 @@ from typing import Any, Optional
 import proc
 from busy import Tell, one_run
 from crowd import Crowd, SilentCrowd, WrongEcho
-from servers import Running, Server
+from servers import Running, Server, Trouble
 
 LIMIT_SECONDS = {"chapter": 15.0, "floor": 15.0, "peer": 6.0}  # for all steps of one server
 MANY = 10000  # the crowd among whom others speak
@@ -146,10 +146,12 @@ def measure(server: Server, steps: list[int], seconds: float, times: int,
             tell: Tell) -> dict[str, Any]:
     """"wall" is where this server's ladder ends before the last step, if it does: so many
     guests, or "time"."""
-    with Running(server) as running, SilentCrowd(running.port) as silent:
-        ladder = Ladder(running, silent, tell)
-        try:
+    try:
+        with Running(server) as running, SilentCrowd(running.port) as silent:
+            ladder = Ladder(running, silent, tell)
             _climb(ladder, steps, seconds, times)
-        except WrongEcho as words:
-            return {"wrong": f"with {silent.guests} silent guests: {words}"}
-        return ladder.found
+            return ladder.found
+    except WrongEcho as words:
+        return {"wrong": f"its echo is wrong beside silent guests: {words}"}
+    except Trouble as words:
+        return {"wrong": str(words)}

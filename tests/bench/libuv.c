@@ -1,7 +1,7 @@
 /* tests/bench/libuv.c: an echo server on libuv, as quick as we know how: libuv PORT
  *
- * uv_try_write() first: with uv_write() alone, as in the library's guide, each echo costs an
- * epoll_ctl() more. */
+ * uv_try_write() first: with uv_write() alone each echo costs an epoll_ctl() more.
+ */
 #define _GNU_SOURCE /* its header needs more than C11 */
 #include <stdlib.h>
 #include <string.h>

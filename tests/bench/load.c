@@ -1,4 +1,5 @@
-/* tests/bench/load.c: guests who say something, hear it, and say the next thing; or nothing.
+/* tests/bench/load.c: guests who say something, hear it, and say the next thing; or who
+ * are silent.
  *
  *   load PORT GUESTS BYTES seconds S     messages of so many bytes, for so long
  *   load PORT GUESTS BYTES rounds M      messages of so many bytes, so many of them each
@@ -30,7 +31,7 @@
 #define PATIENCE "10"            /* seconds without any echo: the server has failed */
 #define SEATING_PATIENCE 1       /* and without the first one: this guest is not served */
 #define SEATING_SECONDS 8        /* who has not come in by then does not */
-#define TOGETHER 100             /* guests come in so many at a time: less than a backlog */
+#define TOGETHER 100             /* so many come in at a time: less than a backlog */
 #define BUFFER_SIZE (256 * 1024) /* what one recv() may bring */
 #define BATCH 256                /* bells we listen to at a time */
 #define TURNS 4096               /* how many different messages there are */
@@ -69,7 +70,7 @@ static int64_t now(void)
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Bytes that do not repeat, so that an echo out of place is not the right one by chance. */
+/* Bytes that do not repeat: an echo out of place is not the right one by chance. */
 static void make_pattern(void)
 {
     size_t length = (size_t)wanted.size + TURNS;
@@ -130,7 +131,7 @@ static int connect_one(void)
     return -1;
 }
 
-/* The kernel answers connect(), not the server: only an echo proves that a guest is in. */
+/* The kernel answers connect(), not the server: only an echo proves that one is in. */
 static bool says_hello(int fd)
 {
     return send(fd, "x", 1, MSG_NOSIGNAL) == 1;

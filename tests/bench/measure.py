@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import json
 import os
 import platform
 import re
@@ -26,14 +25,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import busy
 import counts
 import idle
 import proc
 import publish
-from servers import BIG_FLOOR, BUILD, CHAPTERS, EVERYBODY, FLOOR, Running, Server, make, why_not
+from crowd import WrongEcho
+from servers import BIG_FLOOR, CHAPTERS, EVERYBODY, Running, Server, Trouble, make, why_not
 
 SPEAKING = [1, 10, 50, 1000]  # guests; and how many are silent:
 SILENT = [1, 10, 100, 1000, 10000, 19000]
@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--chapters", default=os.environ.get("CHAPTERS", ""))
     parser.add_argument("--guests", default=os.environ.get("GUESTS", ""))
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--seconds", type=float, default=0.15, help="of one run")
+    parser.add_argument("--seconds", type=float, default=0.12, help="of one run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--alone", default="", metavar="COMMAND",
                         help="measure this server instead; {port} stands for its port")
@@ -147,34 +147,49 @@ def measure_busy(servers: list[Server], options: argparse.Namespace,
     guests = list(map(int, options.guests)) or SPEAKING
     shapes = [busy.Shape(number, TINY) for number in guests if number <= 10000]
     shapes += busy.BIG if not options.guests else ()
+    found: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
-        open_ones = [stack.enter_context(Running(server)) for server in servers]
-        return busy.measure(open_ones, shapes, options.rounds, options.seconds, tell)
+        open_ones = []
+        for server in servers:
+            try:
+                open_ones.append(stack.enter_context(Running(server)))
+            except Trouble as words:
+                found[server.name] = {"wrong": str(words)}
+        return found | busy.measure(open_ones, shapes, options.rounds, options.seconds, tell)
 
 
 def measure_idle(servers: list[Server], options: argparse.Namespace,
                  tell: busy.Tell) -> dict[str, Any]:
     steps = sorted(map(int, options.guests)) or SILENT
-    return {server.name: idle.measure(server, steps, options.seconds / 3, 3, tell)
+    seconds, times = options.seconds / 3, min(4, options.rounds)
+    return {server.name: idle.measure(server, steps, seconds, times, tell)
             for server in servers if server.name != BIG_FLOOR}  # it holds what FLOOR holds
 
 
 def _count(servers: list[Server], tool: str, missing: dict[str, str], tell: busy.Tell,
-           one: Callable[[Server], Optional[dict[str, Any]]], at_once: int) -> dict[str, Any]:
+           one: Callable[[Server], dict[str, Any]]) -> dict[str, Any]:
     """Counts do not depend on who else runs: two at a time."""
+    def try_it(server: Server) -> dict[str, Any]:
+        try:
+            return one(server)
+        except (Trouble, WrongEcho) as words:
+            missing[f"{tool} of {server.name}"] = str(words)
+            return {}
     if shutil.which(tool) is None:
         missing[tool] = f"{tool} is missing (Debian: {tool})"
         return {}
     tell(f"counting with {tool}")
-    with ThreadPoolExecutor(at_once) as pool:
-        found = pool.map(one, servers)
-        return {server.name: value for server, value in zip(servers, found) if value}
+    pool = ThreadPoolExecutor(2)
+    try:
+        return dict(zip((server.name for server in servers), pool.map(try_it, servers)))
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C only those under way are awaited
 
 
 def measure_calls(servers: list[Server], missing: dict[str, str],
                   tell: busy.Tell) -> dict[str, Any]:
     return _count(servers, "strace", missing, tell, lambda server: {
-        "calls": counts.system_calls(server), "strip": counts.strip(server)}, 2)
+        "calls": counts.system_calls(server), "strip": counts.strip(server)})
 
 
 def measure_instructions(servers: list[Server], missing: dict[str, str],
@@ -184,14 +199,14 @@ def measure_instructions(servers: list[Server], missing: dict[str, str],
             missing[f"instructions of {server.name}"] = "callgrind cannot run it"
     native = [server for server in servers if server.native]
     return _count(native, "valgrind", missing, tell, lambda server: {
-        "instructions": counts.instructions(server)}, 2)
+        "instructions": counts.instructions(server)})
 
 
 def merge(results: dict[str, Any], part: dict[str, Any]) -> None:
     """Whoever was wrong in one part is not measured in the others."""
     for name, found in part.items():
         if "wrong" in found:
-            results["missing"][name] = f"its echo is wrong, {found['wrong']}"
+            results["missing"][name] = found["wrong"]
             results["servers"].pop(name, None)
         elif name in results["servers"]:
             results["servers"][name].update(found)
@@ -204,7 +219,7 @@ def measure(options: argparse.Namespace, tell: busy.Tell) -> dict[str, Any]:
         raise SystemExit(f"the load cannot be built:\n{trouble}")
     servers = able(choose(options), missing, tell)
     results: dict[str, Any] = {
-        "machine": machine(), "missing": missing, "rounds": options.rounds,
+        "machine": machine(), "missing": missing,
         "seconds": options.seconds, "echoes_counted": [counts.FEW, counts.MANY],
         "servers": {server.name: {"family": server.family} for server in servers}}
 

@@ -65,6 +65,10 @@ class Results:
         cell = self.servers.get(name, {}).get("busy", {}).get(shape, {})
         return cell.get(what, [])
 
+    def most_rounds(self) -> int:
+        return max((len(self.rounds(name, shape, "rate"))
+                    for name in self.names() for shape in self.shapes()), default=0)
+
     def busy(self, name: str, shape: str, what: str) -> Optional[Spread]:
         rounds = self.rounds(name, shape, what)
         return Spread.of(rounds) if rounds else None
@@ -86,11 +90,12 @@ class Results:
     def point(self, name: str, guests: int) -> Point:
         return next((point for point in self.points(name) if point["guests"] == guests), {})
 
-    def echo(self, name: str, guests: int) -> Optional[Spread]:
-        """Microseconds for an echo beside so many silent guests."""
+    def echo(self, name: str, guests: int) -> Optional[float]:
+        """Microseconds for an echo beside so many silent guests: of the tries the quickest, as
+        whatever else the machine does can only make it longer."""
         times = (self.point(name, guests).get("echo_us") if guests else
                  self.servers.get(name, {}).get("alone_us"))
-        return Spread.of(times) if times else None
+        return min(times) if times else None
 
     def steps(self) -> list[int]:
         """How many silent guests were tried; a wall is none of them."""

@@ -81,10 +81,9 @@ def _divided(value: Optional[float], by: float) -> Optional[float]:
 def _row(results: Results, guests: int) -> list[str]:
     measured = [_divided(_total(results, guests, what), MIB) for what in ("resident", "kernel")]
     paper = [_divided(_line(results, guests, what), MIB) for what in ("resident", "kernel")]
-    echo = results.echo(TASKS, guests)
     return [f"{guests:,}", shown(paper[0], ".2f"), shown(measured[0], ".2f"),
             shown(paper[1], ".1f"), shown(measured[1], ".1f"),
-            shown(echo.middle if echo else None, ".1f")]
+            shown(results.echo(TASKS, guests), ".1f")]
 
 
 def _table(results: Results) -> str:

@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Sequence
 
 import proc
 
@@ -61,7 +61,8 @@ EVERYBODY = (
            package="nodejs", native=False),
     Server("asyncio", "peer", (sys.executable, str(ASYNCIO), "{port}"), native=False),
     Server("socat", "peer", ("socat", "TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,"
-                             "backlog=4096", "PIPE"), needs=("socat",), package="socat", native=False),
+                             "backlog=4096", "PIPE"), needs=("socat",), package="socat",
+           native=False),
 )
 
 
@@ -73,10 +74,13 @@ def environment() -> dict[str, str]:
 
 def make(target: str) -> str:
     """What went wrong; "" if nothing did."""
-    made = subprocess.run(["make", "-s", "-C", str(HERE), target], env=environment(), text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False)
-    return made.stdout.strip() or "make fails" if made.returncode != 0 else ""
+    making = proc.start(["make", "-s", "-C", str(HERE), target], None, environment(), talk=True,
+                        stderr=subprocess.STDOUT)
+    try:
+        said = making.communicate()[0].strip()
+    finally:
+        proc.kill_session(making)
+    return said or "make fails" if making.returncode != 0 else ""
 
 
 def why_not(server: Server) -> str:
@@ -109,6 +113,10 @@ def free_port() -> int:
     raise SystemExit("no free port below 32000")
 
 
+class Trouble(Exception):
+    """This server cannot be measured in this way."""
+
+
 class Running:
     """A server in a session of its own, on the server's core. Use it with `with`."""
 
@@ -123,7 +131,7 @@ class Running:
         while not proc.listens(self.port):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise SystemExit(f"{self.server.name} does not listen on port {self.port}")
+                raise Trouble("it does not listen")
             time.sleep(0.01)
         return self
 
@@ -136,9 +144,12 @@ class Running:
     def stop(self) -> None:
         proc.kill_session(self.process)
 
-    def stop_the_wrapped(self, number: int = signal.SIGTERM) -> Optional[int]:
+    def stop_the_wrapped(self, number: int = signal.SIGTERM) -> None:
         """Ends what runs inside strace or valgrind, and waits for their report."""
         inside = [pid for pid in self.family() if pid != self.process.pid]
         for pid in inside or [self.process.pid]:
             proc.send(pid, number)
-        return self.process.wait(PATIENCE)
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Trouble("it does not end") from None

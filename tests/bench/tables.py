@@ -158,6 +158,11 @@ def _most(results: Results) -> Cell:
     return cell
 
 
+def _at_each(title: str, what: str, form: str = ".0f") -> Callable[[Results], Table]:
+    return lambda results: _table(title, results, [
+        (f"of {guests:,}", _point(results, guests, what, form)) for guests in results.steps()])
+
+
 def held(results: Results) -> Table:
     """At the biggest crowd that this server had."""
     def at_most(what: str, form: str = ".0f") -> Cell:
@@ -175,7 +180,7 @@ def beside(results: Results) -> Table:
 
 
 def _echo(results: Results, guests: int) -> Cell:
-    return lambda name: middle(results.echo(name, guests), ".1f")
+    return lambda name: shown(results.echo(name, guests), ".1f")
 
 
 def silence(results: Results) -> Table:
@@ -197,13 +202,17 @@ def goals(results: Results) -> Table:
             verdict = goal.verdict(results, name)
             row += [goal.aim(name), verdict.measured, verdict.word]
         rows.append(row)
-    return Table("The goals", ["", "04 aims at", "measured", "", "05 aims at", "measured", ""], rows)
+    header = ["", "04 aims at", "measured", "", "05 aims at", "measured", ""]
+    return Table("The goals", header, rows)
 
 
 ALL: dict[str, Callable[[Results], Table]] = {
     "throughput": throughput, "processor-time": processor_time, "latency": latency,
-    "counted": counted, "big": big, "resident": resident, "held": held, "beside": beside,
-    "silence": silence, "goals": goals,
+    "counted": counted, "big": big, "resident": resident,
+    "virtual": _at_each("Virtual bytes a silent guest", "virtual"),
+    "threads": _at_each("Threads and processes a silent guest", "threads", ".2f"),
+    "kernel": _at_each("The kernel's bytes a silent guest, both ends of the connection", "kernel"),
+    "held": held, "beside": beside, "silence": silence, "goals": goals,
 }
 
 
@@ -215,7 +224,7 @@ def printed(results: Results) -> str:
             f"{machine['pinned']}; up to {machine['descriptors']:,} descriptors a process",
             "Figures of one run compare with each other, never with those of another."]
     text += [f"skipped: {name}: {reason}" for name, reason in results.missing.items()]
-    tables = [make(results) for make in ALL.values()]
+    tables = [make(results) for name, make in ALL.items() if name != "held"]  # is among others
     tables[-1].rows[:] = [row for row in tables[-1].rows if row.count("not measured") < 2]
     shown_ones = [table.text() for table in tables if len(table.header) > 1 and table.rows]
     return "\n\n".join(["\n".join(text), *shown_ones])

@@ -1,4 +1,5 @@
-// tests/bench/tokio.rs: the echo server of the Tokio tutorial, on the current thread: tokio PORT
+// tests/bench/tokio.rs: an echo server as the Tokio tutorial writes it, with a buffer of
+// 1 KiB, on the current thread: tokio PORT
 use std::{env, io};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
