@@ -27,7 +27,8 @@ class Crowd:
         self.process = proc.start(command, proc.LOAD_CORE, environment(), talk=True,
                                   stderr=self._words)
         try:
-            self.guests = int(self._heard()["guests"])
+            seated = self._heard()
+            self.guests, self.late = int(seated["guests"]), bool(seated["late"])
         except BaseException:
             self.leave()
             raise
@@ -64,7 +65,7 @@ class SilentCrowd:
     """Guests who have said a byte and heard it, and say nothing more. It can only grow."""
 
     def __init__(self, port: int) -> None:
-        self.port, self.guests = port, 0
+        self.port, self.guests, self.late = port, 0, False
         self._parts: list[Crowd] = []
 
     def __enter__(self) -> "SilentCrowd":
@@ -81,7 +82,7 @@ class SilentCrowd:
             wanted = min(at_most, guests - self.guests)
             part = Crowd(self.port, wanted, "silent")
             self._parts.append(part)
-            self.guests += part.guests
+            self.guests, self.late = self.guests + part.guests, part.late
             if part.guests < wanted:
                 return False
         return True

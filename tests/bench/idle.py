@@ -124,7 +124,7 @@ class Ladder:
         if self.silent.guests > before:
             self.found["idle"].append(self.ledger.a_guest())
         if not reached:
-            self.found["wall"] = self.silent.guests
+            self.found["wall"] = "time" if self.silent.late else self.silent.guests
         return reached
 
 

@@ -6,8 +6,9 @@
  *   load PORT GUESTS silent              one byte each, to prove that they are served
  *
  * It speaks with whoever measures: a line of JSON when the guests are at their tables,
- * {"guests": 50}; a line on stdin starts the rounds; a line of JSON tells how they went;
- * the end of stdin ends it. Between these lines one can look at the server.
+ * {"guests": 50, "late": false}, late if it took too long to bring more; a line on stdin
+ * starts the rounds; a line of JSON tells how they went; the end of stdin ends it. Between
+ * these lines one can look at the server.
  *
  * One thread, on epoll, so that it is not the slower of the two. Every byte of every echo
  * is checked; what is wrong is told on stderr, and ends it: exit 1.
@@ -166,7 +167,8 @@ static long seat(long first, long end)
     return served - first;
 }
 
-static void come_in(void)
+/* Returns whether it took too long, and some have stayed away. */
+static bool come_in(void)
 {
     long seated = 0;
     int64_t last_call = now() + (int64_t)SEATING_SECONDS * 1000000000;
@@ -174,7 +176,8 @@ static void come_in(void)
     guests = calloc((size_t)wanted.guests, sizeof *guests);
     if (guests == NULL)
         fail("no memory");
-    while (seated < wanted.guests && now() < last_call) {
+    bool late = false;
+    while (seated < wanted.guests && !(late = now() > last_call)) {
         long left = wanted.guests - seated;
         long group = left < TOGETHER ? left : TOGETHER;
         long served = seat(seated, seated + group);
@@ -183,6 +186,7 @@ static void come_in(void)
             break;
     }
     wanted.guests = seated;
+    return late;
 }
 
 /* ---- rounds ------------------------------------------------------------------------ */
@@ -382,10 +386,11 @@ int main(int argc, char **argv)
     patience = atoi(impatient != NULL ? impatient : PATIENCE);
     raise_descriptors();
     make_pattern();
-    come_in();
+    bool late = come_in();
     if (!wanted.silent)
         hang_bells();
-    (void)printf("{\"guests\": %ld}\n", wanted.guests);
+    (void)printf("{\"guests\": %ld, \"late\": %s}\n", wanted.guests,
+                 late ? "true" : "false");
     (void)fflush(stdout); /* as in report() */
     if (!next_line() || wanted.silent || wanted.guests == 0)
         return EXIT_SUCCESS;

@@ -6,6 +6,7 @@ against what was measured there.
 
 from __future__ import annotations
 
+import math
 from typing import Callable, Optional
 
 from goals import TASKS
@@ -74,6 +75,12 @@ def _fewest(results: Results) -> Optional[float]:
     return None if memory is None or cores is None else min(memory, cores)
 
 
+def _machines(results: Results) -> str:
+    """For ten million guests."""
+    fewest = _fewest(results)
+    return "–" if fewest is None else str(math.ceil(10 * MILLION / fewest))
+
+
 def _divided(value: Optional[float], by: float) -> Optional[float]:
     return None if value is None else value / by
 
@@ -104,5 +111,5 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "by-memory": lambda results: shown(_divided(_by_memory(results), MILLION), ".1f"),
     "by-cores": lambda results: shown(_divided(_by_cores(results), MILLION), ".1f"),
     "limit": _limit,
-    "machines": lambda results: shown(_divided(10 * MILLION, _fewest(results) or MILLION), ".1f"),
+    "machines": _machines,
 }
