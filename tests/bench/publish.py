@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any, Optional
@@ -48,7 +49,7 @@ def publish(found: dict[str, Any], whole: bool, out: Optional[Path] = None) -> N
         page.fill()
         print("\ndocs/costs.md is filled in, its pictures are drawn: docs/costs/")
     else:
-        print(f"\nThe results: {folder}")
+        print(f"\nThe results: {os.path.relpath(folder)}")
 
 
 def main() -> int:

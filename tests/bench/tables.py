@@ -219,7 +219,7 @@ ALL: dict[str, Callable[[Results], Table]] = {
 def printed(results: Results) -> str:
     """All that was measured, for a terminal."""
     machine = results.machine
-    text = [f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; "
+    text = [f"{machine['processor']}, {machine['cores']} core(s), {machine['memory_gib']} GiB; "
             f"{machine['kernel']}; {machine['compiler']}, {machine['flags']}",
             f"{machine['pinned']}; up to {machine['descriptors']:,} descriptors a process",
             "Figures of one run compare with each other, never with those of another."]
