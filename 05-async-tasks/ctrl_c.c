@@ -16,7 +16,7 @@
 #include "reactor.h"
 #include "task.h"
 
-static int bell_fd = -1; /* set once, before any handler or thread looks at it */
+static int bell_fd; /* or -errno; set once, before any handler or thread looks at it */
 
 /* Closing time concerns everybody: rather than keep a list of those who wait, each thread
  * wakes all its tasks. To be woken for nothing does no harm, and it happens once. */
@@ -39,8 +39,10 @@ static void on_signal(int number)
 static void hang_bell(void)
 {
     bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (bell_fd == -1)
+    if (bell_fd == -1) {
+        bell_fd = -errno;
         return;
+    }
     (void)signal(SIGINT, on_signal); /* fails for unknown signals only */
     (void)signal(SIGTERM, on_signal);
 }
@@ -57,7 +59,7 @@ int ctrl_c_listen(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     (void)pthread_once(&once, hang_bell);
-    int error = bell_fd == -1 ? -EMFILE : reactor_add(bell_fd, 0, &listener.bell);
+    int error = bell_fd < 0 ? bell_fd : reactor_add(bell_fd, 0, &listener.bell);
     if (error < 0)
         return error;
     listener.rung = false;

@@ -36,6 +36,7 @@ WHOLE_RUNS = ["cut=1", "cut=1000", "eintr=2", "eagain=2", "cut=1 eintr=3 eagain=
 in_every_mode = pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.replace(" ", "-"))
 
 
+@pytest.mark.fault(13)
 @in_every_mode
 def test_a_server_under_the_shim_echoes_and_says_goodbye(
         start_server: StartServer, story: Story, chapter: Chapter, mode: str,

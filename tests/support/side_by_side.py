@@ -12,6 +12,8 @@ import itertools
 import json
 import os
 import selectors
+import sys
+import traceback
 from typing import Iterator, NoReturn, Optional
 
 import pytest
@@ -76,6 +78,8 @@ def _be_a_child(session: pytest.Session, groups: list[list[pytest.Item]], queue:
             item = following
         messenger.send("all done")
         status = 0
+    except BaseException:  # nobody else is there to tell it
+        traceback.print_exc(file=sys.__stderr__)
     finally:
         os._exit(status)
 
