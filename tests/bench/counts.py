@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
+import callgrind
 from crowd import Crowd
-from servers import Running, Server
+from servers import Running, Server, make
 
 SIZE = 64
 FEW, MANY = 1000, 3000
@@ -59,18 +62,26 @@ def strip(server: Server) -> list[list[str]]:
     return [[call[1], call[3] or call[2]] for call in echo]
 
 
-def _instructions(server: Server, rounds: int) -> int:
-    """Of all processes and threads together."""
+def _instructions(server: Server, rounds: int) -> Counter[str]:
+    """Of all processes and threads together, file by file."""
     with tempfile.TemporaryDirectory() as folder:
         out = f"--callgrind-out-file={folder}/out.%p"
         _talk(server, ["valgrind", "-q", "--tool=callgrind", out], rounds)
         texts = [path.read_text(errors="replace") for path in Path(folder).iterdir()]
-    totals = [re.findall(r"^(?:totals|summary): (\d+)", text, re.MULTILINE) for text in texts]
-    return sum(int(numbers[-1]) for numbers in totals if numbers)
+    return sum(map(callgrind.by_file, texts), Counter())
 
 
-def instructions(server: Server) -> Optional[float]:
-    """In user space, for an echo; None: callgrind cannot run this server."""
-    if not server.native:
+def instructions(server: Server) -> dict[str, float]:
+    """In user space, for an echo, by the file in which they stand."""
+    few, many = _instructions(server, FEW), _instructions(server, MANY)
+    a_message = {file: round((many[file] - few[file]) / (MANY - FEW), 1) for file in sorted(many)}
+    return {file: count for file, count in a_message.items() if count >= 0.5}
+
+
+def instructions_as_one_file(server: Server) -> Optional[float]:
+    """The same server, built so that the compiler sees through the walls between its files."""
+    whole = replace(server, command=(f"{server.command[0]}-flto", *server.command[1:]),
+                    target=f"{server.target}-flto")
+    if make(whole.target):
         return None
-    return round((_instructions(server, MANY) - _instructions(server, FEW)) / (MANY - FEW), 1)
+    return round(sum(instructions(whole).values()), 1)

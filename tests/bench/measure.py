@@ -29,6 +29,7 @@ from typing import Any, Callable
 
 import busy
 import counts
+import goals
 import idle
 import proc
 import publish
@@ -198,8 +199,16 @@ def measure_instructions(servers: list[Server], missing: dict[str, str],
         if not server.native:
             missing[f"instructions of {server.name}"] = "callgrind cannot run it"
     native = [server for server in servers if server.native]
-    return _count(native, "valgrind", missing, tell, lambda server: {
-        "instructions": counts.instructions(server)})
+    return _count(native, "valgrind", missing, tell, instructions_of)
+
+
+def instructions_of(server: Server) -> dict[str, Any]:
+    files = counts.instructions(server)
+    found: dict[str, Any] = {"instructions": round(sum(files.values()), 1)}
+    if server.name in goals.INSTRUCTIONS:
+        found["files"] = files
+        found["as_one_file"] = counts.instructions_as_one_file(server)
+    return found
 
 
 def merge(results: dict[str, Any], part: dict[str, Any]) -> None:

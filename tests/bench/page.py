@@ -107,6 +107,8 @@ FIGURES: dict[str, Callable[..., str]] = {
     "wakeups": lambda results, name: shown(
         (results.quiet(_name(name)) or {}).get("wakeups"), ".0f"),
     "instructions": lambda results, name: shown(results.instructions(_name(name))),
+    "file": lambda results, name, file: shown(results.files(name).get(file)),
+    "one-file": lambda results, name: shown(results.as_one_file(name)),
     "calls": lambda results, name: shown(sum(results.calls(_name(name)).values()) or None, ".2f"),
     "rounds": lambda results: str(results.most_rounds()),
     "socket": lambda results: shown(results.found.get("socket_bytes")),

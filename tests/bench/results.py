@@ -133,6 +133,13 @@ class Results:
     def instructions(self, name: str) -> Optional[float]:
         return self.servers.get(name, {}).get("instructions")
 
+    def files(self, name: str) -> dict[str, float]:
+        """Its instructions, by the file they stand in."""
+        return self.servers.get(name, {}).get("files", {})
+
+    def as_one_file(self, name: str) -> Optional[float]:
+        return self.servers.get(name, {}).get("as_one_file")
+
 
 def shown(value: Optional[float], form: str = ".0f", none: str = "–") -> str:
     """1234.5 as "1,234", 9.87 with ".2f" as "9.87"; what was not measured is a dash."""

@@ -194,6 +194,17 @@ def silence(results: Results) -> Table:
          lambda name: spread(results.among(name), ".2f"))])
 
 
+def files(results: Results) -> Table:
+    """Where the instructions of an echo stand; those of the second chapter decide the order."""
+    found = {name: results.files(name) for name in (EPOLL, TASKS)}
+    order = sorted({file for counts in found.values() for file in counts},
+                   key=lambda file: (-found[TASKS].get(file, 0), -found[EPOLL].get(file, 0)))
+    rows = [[file, *(shown(found[name].get(file)) for name in found)] for file in order]
+    rows.append(["together", *(shown(results.instructions(name)) for name in found)])
+    rows.append(["with -flto", *(shown(results.as_one_file(name)) for name in found)])
+    return Table("Instructions of an echo, file by file", ["", *found], rows)
+
+
 def goals(results: Results) -> Table:
     rows = []
     for goal in GOALS:
@@ -212,7 +223,8 @@ ALL: dict[str, Callable[[Results], Table]] = {
     "virtual": _at_each("Virtual bytes a silent guest", "virtual"),
     "threads": _at_each("Threads and processes a silent guest", "threads", ".2f"),
     "kernel": _at_each("The kernel's bytes a silent guest, both ends of the connection", "kernel"),
-    "held": held, "beside": beside, "silence": silence, "goals": goals,
+    "held": held, "beside": beside, "silence": silence, "files": files,
+    "goals": goals,
 }
 
 
