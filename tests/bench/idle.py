@@ -139,7 +139,7 @@ def _climb(ladder: Ladder, steps: list[int], seconds: float, times: int) -> None
         if step == many:
             found["many"] = step
             found["quiet"] = _quiet(running)
-            found["speakers"] = _among(running.server, running, times + 1, 2 * seconds)
+            found["speakers"] = _among(running.server, running, 2 * times + 1, 3 * seconds)
 
 
 def measure(server: Server, steps: list[int], seconds: float, times: int,

@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--guests", default=os.environ.get("GUESTS", ""))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seconds", type=float, default=0.12, help="of one run")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9, help="if there is time for all of them")
     parser.add_argument("--alone", default="", metavar="COMMAND",
                         help="measure this server instead; {port} stands for its port")
     parser.add_argument("--no-peers", dest="peers", action="store_false")
