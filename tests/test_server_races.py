@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from conftest import StartServer
+from support import shims
 from support.chapters import Chapter
 from support.guests import Crowd
 from support.servers import SANITIZER
@@ -23,7 +24,7 @@ THREADS = {"02-threads": "", "05-async-tasks": "--workers 4"}
 @pytest.mark.ours_only("about its threads")
 @pytest.mark.promise("shares_memory")
 @pytest.mark.fault(55, happened="no report")
-@pytest.mark.skipif(bool(SANITIZER), reason="another sanitizer is at work")
+@pytest.mark.skipif(bool(SANITIZER or shims.WORDS), reason="SAN or SHIM is set already")
 def test_guests_at_once_race_for_nothing(
         start_server: StartServer, story: Story, chapter: Chapter) -> None:
     """What ThreadSanitizer has to say, it says on stderr; start_server looks for that."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import re
@@ -26,6 +27,8 @@ UNFIT = {
     "cut": {
         "test_the_echo_of_another_guest": "what is said at once must be heard at once here",
         "test_a_host_uses_little_of_his_stack_beside_the_plate": "no plate is ever filled",
+        "test_a_guest_whose_order_takes_for_ever_to_compute_holds_up_nobody":
+            "an order in pieces is not that order",
     },
     "trickle": {name: "megabytes, byte by byte" for name in (
         "test_64_mebibytes_stream_through",
@@ -33,6 +36,8 @@ UNFIT = {
         "test_200_guests_speak_at_once_and_nothing_is_crossed",
         "test_a_guest_who_reads_only_after_the_last_byte_gets_everything",
         "test_memory_stays_bounded_when_nobody_reads",
+        "test_who_would_write_64_mebibytes_before_he_reads_is_stuck_and_loses_nothing",
+        "test_four_workers_lose_no_byte_of_a_big_message",
         "test_a_guest_who_never_reads_costs_no_cpu",
         "test_a_guest_who_never_reads_holds_up_nobody",
         "test_who_waited_for_a_slow_reader_is_served_when_he_reads_again",
@@ -46,6 +51,7 @@ UNFIT = {
         "test_from_a_file_into_a_file",
         "test_who_reads_its_stdout_may_pause_for_longer",
         "test_an_echo_in_pieces_or_late_is_still_an_echo",
+        "test_one_more_sentence_is_a_few_lines_in_one_function",
     )},
     "eagain": {
         "test_who_stands_at_the_door_is_still_served":
@@ -74,8 +80,10 @@ def library() -> Path:
         pytest.skip("the shim stands before glibc, and there is another libc here")
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CFLAGS")}
-    made = subprocess.run(["make", "-s", "-C", str(SOURCES)], stdout=subprocess.PIPE, text=True,
-                          stderr=subprocess.STDOUT, env=environment, check=False)
+    with open(SOURCES / "Makefile", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test files run side by side: one builds, all use it
+        made = subprocess.run(["make", "-s", "-C", str(SOURCES)], stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT, env=environment, check=False)
     if made.returncode != 0:
         pytest.fail(f"tests/shim cannot be built:\n{made.stdout}", pytrace=False)
     return SOURCES / "build" / "shim.so"
