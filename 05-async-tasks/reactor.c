@@ -62,9 +62,9 @@ int reactor_add(int fd, uint32_t flags, struct bell **hung)
     /* EPOLLEXCLUSIVE goes with few others: see epoll_ctl(2) */
     event.events = EPOLLET | EPOLLIN |
                    (flags != 0 ? flags : EPOLLPRI | EPOLLOUT | EPOLLRDHUP);
-    *bell = (struct bell){.fd = fd};
     if (epoll_ctl(reactor.epoll, EPOLL_CTL_ADD, fd, &event) == -1)
-        return -errno;
+        return -errno; /* -EEXIST: the bell that hangs there stays as it is */
+    *bell = (struct bell){.fd = fd}; /* nobody listens before we are done: one thread */
     *hung = bell;
     return 0;
 }

@@ -17,9 +17,9 @@
 /* The two sides of a table, each by the name epoll has for "ready". */
 enum side { READ_SIDE = EPOLLIN, WRITE_SIDE = EPOLLOUT };
 
-/* One descriptor's bell: what we have heard, and who waits to hear it. It lives as long
- * as the reactor: an event that is still in the air when its guest has left finds this
- * bell, and at the worst wakes the next guest for nothing. */
+/* One descriptor's bell: what we have heard, and who waits to hear it. It never moves:
+ * streams and futures point to it. No event finds the wrong guest: all bells of a batch
+ * are rung before any task runs, and who leaves takes his bell off. */
 struct bell {
     struct waker *reader, *writer; /* who waits for that side; NULL: nobody */
     int fd;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -59,6 +60,40 @@ BODY(read_to_the_end)
 TEST(data_and_goodbye_before_the_first_look)
 {
     assert(run(read_to_the_end) == 0);
+}
+
+BODY(wait_for_a_byte)
+{
+    long done;
+    ASYNC_BEGIN(stage);
+    AWAIT(done, self->readable, tcp_readable(&stream));
+    ASYNC_END(done);
+}
+
+BODY(hang_two_bells)
+{
+    struct bell *second = NULL;
+    long done;
+    ASYNC_BEGIN(stage);
+    stream = open_stream(&other);
+    self->join = start(wait_for_a_byte, &counts);
+    TURN();
+    assert(counts.polls == 1);
+    done = reactor_add(stream.bell->fd, 0, &second);
+    assert(done == -EEXIST && second == NULL);
+    done = write(other, "!", 1);
+    assert(done == 1);
+    AWAIT(done, self->timeout, timeout(&self->join.future, 10 * 1000));
+    assert(done == 0);
+    tcp_close(&stream);
+    (void)close(other);
+    ASYNC_END(0);
+}
+
+TEST(a_second_bell_on_a_descriptor_does_not_harm_the_first)
+{
+    assert(run(hang_two_bells) == 0);
+    assert(counts.drops == 1);
 }
 
 static void *read_slowly(void *nothing)
