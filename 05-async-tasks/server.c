@@ -32,6 +32,7 @@ struct closing_time {
     struct frame frame;
     struct tcp_listener *listener;
     union {
+        struct yield turn;
         struct sleep rest;
         struct others_gone others;
     };
@@ -41,15 +42,16 @@ static struct poll closing_time_poll(struct future *future, struct waker *waker)
 {
     struct tcp_stream stream;
     struct address who;
-    long done;
-    int error;
+    long error, done;
 
     ASYNC_BEGIN(closing_time);
     while ((error = tcp_try_accept(self->listener, &stream, &who)) != -EAGAIN) {
-        if (error == 0)
+        if (error == 0) {
             seat_guest(stream, &who);
-        else
+            AWAIT(done, self->turn, yield_now()); /* the others have theirs, too */
+        } else {
             AWAIT(done, self->rest, sleep_for(REST_MS));
+        }
     }
     tcp_listener_close(self->listener);
     AWAIT(done, self->others, others_gone());
@@ -74,8 +76,7 @@ struct server {
     struct frame frame;
     int door;
     struct tcp_listener listener;
-    /* to be said when the door is open; NULL: somebody else does */
-    const struct address *here;
+    const struct address *here; /* to be said at the start; NULL: by somebody else */
     struct tcp_stream stream;   /* the guest who comes next */
     struct address who;
     int shortage; /* the error said last */
@@ -86,7 +87,7 @@ struct server {
     struct timeout patience;
 };
 
-/* Says so once; a guest who was not taken in still stands at the door. */
+/* Says so once. He still stands at the door; only if his bell failed is he gone. */
 static void note_shortage(struct server *server, int error)
 {
     if (error != server->shortage && error != 0)
@@ -150,8 +151,8 @@ static void *worker(void *door)
     return NULL;
 }
 
-/* More cores: a runtime a thread. They share nothing but the door, of which each has a
- * copy; the kernel wakes one of them for a newcomer. */
+/* More cores: a runtime a thread. They share the door, of which each has a copy, the
+ * bell of Ctrl-C, the log. The kernel wakes at least one of them for a newcomer. */
 static void run_workers(long count, int door, const struct address *here)
 {
     pthread_t *threads = calloc((size_t)count, sizeof *threads);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "ctrl_c.h"
 #include "plates.h"
 #include "process.h"
@@ -16,7 +17,7 @@
 #include "timer.h"
 
 #define QUIET_MS 100  /* at closing time: who has been silent for so long is done */
-#define LEAVE_MS 5000 /* and so long he may take to say goodbye himself */
+#define LEAVE_MS 5000 /* so long after our goodbye we wait for his */
 
 bool guest_quiet;
 int64_t guest_idle_ms = FOREVER;
@@ -33,7 +34,10 @@ struct serve_guest {
         struct {
             struct tcp_readable readable;
             struct timeout patience;
-            struct until_ctrl_c open;
+            union {
+                struct until_ctrl_c open;
+                int64_t leave_by; /* after our goodbye; as clock_now() counts */
+            };
         };
         struct tcp_write_all write_all;
     };
@@ -114,9 +118,10 @@ static struct poll serve_guest_poll(struct future *future, struct waker *waker)
         clear_table(self);
     }
     tcp_shutdown(&self->stream);
+    self->leave_by = clock_now() + LEAVE_MS;
     do {
-        AWAIT(error, self->patience, last_order(self, LEAVE_MS));
-    } while (error == 0 && forget_order(self));
+        AWAIT(error, self->patience, last_order(self, self->leave_by - clock_now()));
+    } while (error == 0 && clock_now() < self->leave_by && forget_order(self));
     ASYNC_END(0);
 }
 

@@ -51,6 +51,23 @@ def test_late_words_after_the_goodbye_do_not_end_in_a_reset(start_server: StartS
     server.expect_descriptors(at_most=descriptors)
 
 
+def test_who_goes_on_and_on_after_the_goodbye_is_cut(
+        start_server: StartServer, story: Story) -> None:
+    server = start_server("--idle-timeout", "1")
+    descriptors = server.descriptors()
+    guest = server.guest()
+    guest.expect_goodbye()
+    story.tell(f"{guest.name} sent a byte every half second all the same")
+    for _ in range(int(2 * PATIENCE)):
+        if guest.ready(0, within=0.5):  # an error: he has been cut
+            break
+        guest.socket.send(b".")
+    else:
+        story.fail("the server to close for good", f"after {PATIENCE:g} seconds he is still there")
+    server.expect_descriptors(at_most=descriptors)
+    server.serves_a_new_guest()
+
+
 def test_ctrl_c_comes_before_the_time_is_up(start_server: StartServer) -> None:
     server = start_server("--idle-timeout", "1000000000")
     guest = server.guest()
