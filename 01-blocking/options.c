@@ -91,6 +91,8 @@ const char *options_read(int argc, char **argv, const struct option_row *rows,
             print_help();
         if (found == ':')
             options_reject("%s wants a value", argv[optind - 1]);
+        if (found == '?' && optopt != 0)
+            options_reject("there is no option '-%c': they all have two dashes", optopt);
         if (found == '?')
             options_reject("there is no option '%s'", argv[optind - 1]);
         take(&rows[index], optarg);

@@ -61,6 +61,14 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(
     story.check(not ended.stdout, "nothing on stdout", f"there is: {ended.stdout}")
 
 
+def test_a_dash_too_few_is_told(chapter: Chapter, story: Story) -> None:
+    ended = run_program(story, binary(chapter, "client"), "-guests", "10")
+    line = "client: there is no option '-g': they all have two dashes"
+    story.check(ended.returncode == 2 and ended.stderr.startswith(line),
+                f"exit status 2, and first of all: {line}",
+                f"exit status {ended.returncode}, and: {ended.stderr}")
+
+
 def test_without_options_it_goes_to_127_0_0_1_8080(
         start_server: StartServer, start_client: StartClient) -> None:
     if facts.listening_host(8080):
