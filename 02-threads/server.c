@@ -21,7 +21,8 @@
 
 /* A thread's own stack: the plate, and as much again for everything else, of which we
  * have measured an eighth in use (tests/test_server_stacks.py). Only pages that are
- * touched cost memory; the default of 8 MiB would run out of addresses first. */
+ * touched cost memory; but where addresses are limited (ulimit -v, 32 bits) the default
+ * of 8 MiB is a wall after a handful of guests. */
 #define STACK_SIZE (2 * PLATE_SIZE)
 
 /* What the host at the door tells the host at the table; freed by the latter. */

@@ -109,8 +109,7 @@ int main(int argc, char **argv)
            (deadline == 0 || clock_now() < deadline)) {
         if (wait_for_guests(&readers, &writers) > 0) {
             guests_serve(&readers, &writers);
-            /* After the guests: one who is new on a descriptor must not be taken for the
-             * one who has just left it. */
+            /* after the guests: who leaves now makes room for who comes */
             if (door != -1 && FD_ISSET(door, &readers))
                 accept_guests();
         }

@@ -58,8 +58,8 @@ static bool ticking(void)
 }
 
 /* Sleeps until bells ring, unless somebody is waiting for his next turn already; then
- * only listens. Newcomers come last: one who is new on a descriptor must not be taken for
- * the one who has just left it. */
+ * only listens. Newcomers come last: nobody gets a descriptor whose old bell could still
+ * be in the batch. */
 static void wait_for_bells(bool busy)
 {
     struct epoll_event events[BATCH];

@@ -1,7 +1,7 @@
 /* 04-epoll/server_guests.c: the tables, and what happens at each. See server_guests.h.
  *
  * A bell rings once for each change (edge-triggered): "something came", "there is room
- * again". Who has heard it must remember it until it is used up. So each guest is a state
+ * again". Whoever hears it must remember it until it is used up. So each guest is a state
  * machine: what he waits for, what has rung, and a place in the queue when he has more to
  * say than one turn holds.
  */
@@ -107,8 +107,8 @@ void guest_arrive(int bells, int fd, const struct address *who)
     }
 }
 
-/* Only ever called in the guest's own turn, when he is not in the queue. What is still in
- * the air for his descriptor finds nobody there: newcomers are let in after the batch. */
+/* Only ever called in the guest's own turn, when he is not in the queue: no other event
+ * of this batch is for him. */
 static void guest_leave(struct guest *guest)
 {
     guests[guest->fd] = NULL;
@@ -207,7 +207,7 @@ void guest_ring(int fd, uint32_t events)
 {
     struct guest *guest = guests[fd];
     if (guest == NULL)
-        return; /* has left in this very round; this was still in the air */
+        return; /* cannot be while guests leave at their own bell only; see the README */
     if (events & (EPOLLHUP | EPOLLERR))
         events |= EPOLLIN | EPOLLOUT;
     guest->heard |= events;

@@ -127,7 +127,6 @@ int socket_listen(const char *host, long port, int flags, struct address *here)
 static bool guest_is_gone(int error)
 {
     switch (error) {
-    case EINTR:
     case ECONNABORTED:
     case EPROTO:
     case ENETDOWN:
@@ -152,7 +151,7 @@ int socket_accept(int door, int flags, struct address *guest)
             keep_urgent_bytes(socket);
             return socket;
         }
-        if (!guest_is_gone(errno))
+        if (errno != EINTR && !guest_is_gone(errno))
             return -errno;
     }
 }

@@ -21,8 +21,7 @@ static struct poll visit_once_poll(struct future *future, struct waker *waker)
     long error;
 
     ASYNC_BEGIN(visit_once);
-    find_server(self->options, &self->place);
-    AWAIT(error, self->connect, connect_any(&self->place, &self->stream, &self->fault));
+    AWAIT(error, self->connect, connect_any(self->place, &self->stream, &self->fault));
     if (error < 0)
         fail("%s", self->fault.text);
     message = self->options->message;
@@ -46,10 +45,11 @@ static void visit_once_drop(struct future *future)
     tcp_close(&self->stream);
 }
 
-struct visit_once visit_once(const struct client_options *options)
+struct visit_once visit_once(const struct client_options *options,
+                             const struct server_place *place)
 {
     static const struct future_kind kind = {visit_once_poll, visit_once_drop};
-    return (struct visit_once){.future = {&kind}, .options = options};
+    return (struct visit_once){.future = {&kind}, .options = options, .place = place};
 }
 
 /* ---- async fn client: one of the three, or Ctrl-C ---------------------------------- */
@@ -58,6 +58,7 @@ struct client {
     struct future future;
     struct frame frame;
     const struct client_options *options;
+    const struct server_place *place;
     union {
         struct visit_once once;
         struct visit_talk talk;
@@ -70,14 +71,14 @@ struct client {
 static struct future *choose_visit(struct client *self)
 {
     if (self->options->guests > 0) {
-        self->crowd = visit_crowd(self->options);
+        self->crowd = visit_crowd(self->options, self->place);
         return &self->crowd.future;
     }
     if (strcmp(self->options->message, "-") == 0) {
-        self->talk = visit_talk(self->options);
+        self->talk = visit_talk(self->place);
         return &self->talk.future;
     }
-    self->once = visit_once(self->options);
+    self->once = visit_once(self->options, self->place);
     return &self->once.future;
 }
 
@@ -102,7 +103,9 @@ int main(int argc, char **argv)
 
     process_start("client");
     struct client_options options = client_options(argc, argv);
-    struct client client = {.future = {&kind}, .options = &options};
+    struct server_place place;
+    find_server(&options, &place); /* this blocks: now, while nobody waits for us */
+    struct client client = {.future = {&kind}, .options = &options, .place = &place};
     long status = block_on(client);
     if (status < 0)
         fail("runtime: %s", strerror((int)-status));

@@ -77,7 +77,7 @@ static struct join spawn_evening(struct visit_crowd *crowd, long number)
 {
     static const struct future_kind kind = {evening_poll, evening_drop};
     struct evening evening = {.future = {&kind}, .options = crowd->options,
-                              .place = &crowd->place, .guest = &crowd->guests[number - 1],
+                              .place = crowd->place, .guest = &crowd->guests[number - 1],
                               .number = number, .stream = crowd->first};
     crowd->first.bell = NULL; /* his from now on */
     return spawn(evening);
@@ -92,7 +92,7 @@ static struct poll visit_crowd_poll(struct future *future, struct waker *waker)
 
     ASYNC_BEGIN(visit_crowd);
     report_start(&self->report, self->options->guests);
-    AWAIT(result, self->connect, connect_any(&self->place, &self->first, &self->fault));
+    AWAIT(result, self->connect, connect_any(self->place, &self->first, &self->fault));
     if (result < 0)
         fail("%s", self->fault.text);
     for (; self->spawned < self->options->guests; self->spawned++)
@@ -124,14 +124,14 @@ static void visit_crowd_drop(struct future *future)
     free(self->guests);
 }
 
-struct visit_crowd visit_crowd(const struct client_options *options)
+struct visit_crowd visit_crowd(const struct client_options *options,
+                               const struct server_place *place)
 {
     static const struct future_kind kind = {visit_crowd_poll, visit_crowd_drop};
-    struct visit_crowd crowd = {.future = {&kind}, .options = options};
+    struct visit_crowd crowd = {.future = {&kind}, .options = options, .place = place};
 
     crowd.guests = calloc((size_t)options->guests, sizeof *crowd.guests);
     if (crowd.guests == NULL)
         fail("no memory for %ld guests", options->guests);
-    find_server(options, &crowd.place);
     return crowd;
 }

@@ -20,7 +20,6 @@
 #define LOOK_UP_MS 1000 /* from a read: has our patience come to an end? */
 
 static struct talk {
-    struct server_place place;
     struct tcp_stream stream;
     struct window window;
     struct notify has_room; /* an echo came, the window is not full any more */
@@ -123,7 +122,9 @@ static bool print_echo(long length)
         fine = window_check(&talk.window, talk.echo, (size_t)length, fault);
     if (!fine)
         fail("%s", fault->text);
-    print_bytes(talk.echo, (size_t)length); /* who reads our stdout may take his time */
+    /* Who reads our stdout may take his time. Meanwhile this thread stands still, and
+     * only a second Ctrl-C is heard. (Tokio has a pool of threads for such calls.) */
+    print_bytes(talk.echo, (size_t)length);
     talk.waiting_since = clock_now();
     notify_ring(&talk.has_room);
     return length > 0;
@@ -134,7 +135,7 @@ static struct poll visit_talk_poll(struct future *future, struct waker *waker)
     long answer;
 
     ASYNC_BEGIN(visit_talk);
-    AWAIT(answer, self->connect, connect_any(&talk.place, &talk.stream, &talk.fault));
+    AWAIT(answer, self->connect, connect_any(self->place, &talk.stream, &talk.fault));
     if (answer < 0)
         fail("%s", talk.fault.text);
     self->keyboard = spawn_keyboard();
@@ -158,9 +159,8 @@ static void visit_talk_drop(struct future *future)
     tcp_close(&talk.stream);
 }
 
-struct visit_talk visit_talk(const struct client_options *options)
+struct visit_talk visit_talk(const struct server_place *place)
 {
     static const struct future_kind kind = {visit_talk_poll, visit_talk_drop};
-    find_server(options, &talk.place);
-    return (struct visit_talk){.future = {&kind}};
+    return (struct visit_talk){.future = {&kind}, .place = place};
 }

@@ -6,7 +6,8 @@
 
 /* Ready once one of the two signals has come, from then on for ever; its number is 0. Any
  * number of tasks of any thread may wait for it. A second signal ends the process, as it
- * always did. (Tokio: signal::ctrl_c.) */
+ * always did. (Tokio: signal::ctrl_c. There it is SIGINT alone, each future wants a
+ * Ctrl-C of its own, and none of them ends the process any more.) */
 struct ctrl_c {
     struct future future;
 };
@@ -14,7 +15,7 @@ struct ctrl_c ctrl_c(void);
 
 /* The other future's number, or -ECANCELED once one of the signals has come: then the
  * other one is dropped. It must stay where it is as long as this one does.
- * (Tokio: CancellationToken::run_until_cancelled.) */
+ * (tokio-util: CancellationToken::run_until_cancelled.) */
 struct until_ctrl_c {
     struct future future;
     struct future *work;

@@ -12,7 +12,8 @@
  *
  * Who may hold what, and how long:
  *
- *   1. A future may be copied until its first poll; never after. (Rust: Pin.)
+ *   1. A future may be copied until its first poll, or until somebody else has been told
+ *      its address: timeout(), race(); never after. (Rust: Pin.)
  *   2. A future that is ready has given back all it held. Whoever makes one and does not
  *      want to wait for that drops it, once: it then drops those it waits for itself, and
  *      a leaf takes its waker off the list it is on.
@@ -28,9 +29,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whom to call when it is worth polling again: the pager. Calls may come at any time,
- * twice, or for nothing. (Rust: Waker. Its vtable and its clone() are not needed: rule
- * 3.) */
+/* Whom to call when it is worth polling again: the pager. Calls may come at any moment,
+ * during the poll too, twice, or for nothing; but from this thread only (rule 5), and not
+ * from a signal handler. (Rust: Waker, which any thread may call. Its vtable and its
+ * clone() are not needed: rule 3.) */
 struct waker {
     void (*wake)(struct waker *waker);
 };
@@ -87,7 +89,7 @@ static inline void future_drop(struct future *future)
  *         ASYNC_END(0);                             } return READY(0);
  *     }
  *
- * What must be known:
+ * What you must know:
  *   - a local variable does not survive an AWAIT: whatever does is a member of *self;
  *   - no AWAIT inside a switch of your own, and no two on one line.
  * The struct begins with `struct future future; struct frame frame;`.

@@ -18,7 +18,7 @@ struct tcp_listener {
 
 /* Takes over a door that socket_listen() has opened, without blocking; on failure it
  * stays yours. Several threads may each take over a copy of the same one: a newcomer then
- * wakes one of them. Returns 0 or -errno. (Tokio: TcpListener::from_std.) */
+ * wakes at least one of them. Returns 0 or -errno. (Tokio: TcpListener::from_std.) */
 int tcp_listener_from(struct tcp_listener *listener, int door);
 
 /* Closes the door; closed already, or all zeros, is fine. (Tokio: drop.) */

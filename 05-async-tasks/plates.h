@@ -1,8 +1,9 @@
 /* plates.h: a few clean plates on the shelf.
  *
- * A guest who waits needs no plate. Who is served borrows one, and gives it back when it
- * is empty: ten thousand silent guests need no buffer at all, and there is still a big
- * one for whoever speaks. The same file stands in every chapter that has plates.
+ * A guest who says nothing needs no plate. Whoever is served borrows one, and gives it
+ * back when it is empty: ten thousand silent guests need no buffer at all, and there is
+ * still a big one for whoever speaks. The same file stands in every chapter that has
+ * plates.
  */
 #ifndef PLATES_H
 #define PLATES_H

@@ -8,7 +8,7 @@
  * task that is spawned on the way; whoever is still there then is cancelled. The variable
  * is moved: it may not be used again. Returns its number, or -errno when there is no
  * runtime to be had (a descriptor, memory); then nothing was run, and it is dropped.
- * (Tokio: Runtime::block_on with the current-thread runtime.) */
+ * (Tokio: Runtime::block_on with the current-thread runtime, and then its drop.) */
 #define block_on(variable) runtime_block_on(&(variable).future, sizeof(variable))
 long runtime_block_on(struct future *future, size_t size);
 

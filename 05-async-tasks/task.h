@@ -29,11 +29,12 @@ bool task_detach(struct join *join);
 
 /* Ends the task before its time: its future is dropped, now, or, when it is the task that
  * runs right now, as soon as it lets go. Whoever joins it gets -ECANCELED. A task that
- * has ended stays as it is. (Tokio: JoinHandle::abort.) */
+ * has ended stays as it is. (Tokio: JoinHandle::abort, which only asks: there the drop
+ * comes a little later.) */
 void task_cancel(struct join *join);
 
 /* Ready when the task that waits is the only one left. One task may wait for this.
- * (Tokio: TaskTracker::wait.) */
+ * (tokio-util: TaskTracker::wait.) */
 struct others_gone {
     struct future future;
     struct waker *waker; /* that we have left; NULL: none */

@@ -1,8 +1,9 @@
 /* timer.c: sleep, and a limit for any other future. See timer.h.
  *
- * Those who sleep stand in a list, the one to wake first in front. Who comes looks for
- * his place from the back: most limits are alike, so he finds it at once. Many different
- * ones would want a heap.
+ * Those who sleep stand in a list, the one to wake first in front. Whoever comes looks
+ * for his place from the back: most limits are alike, so he finds it at once. (Not so at
+ * closing time: 16,000 short limits walk past those with a long one, which takes a third
+ * of a second.) Many different ones would want a heap.
  */
 #include "timer.h"
 

@@ -66,4 +66,4 @@ def test_no_descriptor_outlives_its_server_in_a_child(server: Server, story: Sto
     guest.send(b"good evening")
     left = facts.inherited_by_children(server.process.pid)
     story.check(not left, "every descriptor but 0, 1 and 2 to be close-on-exec",
-                f"{len(left)} are not: {' and '.join(left)}")
+                f"{len(left)} are not close-on-exec: {' and '.join(left)}")
