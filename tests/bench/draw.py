@@ -168,7 +168,7 @@ def memory(results: Results, figure: Any) -> None:
             _wall(axes, x[-1], y[-1], name)
     if results.wall("01-blocking") == 1:
         _wall(axes, 1, axes.get_ylim()[0], "01-blocking")
-        axes.annotate("01-blocking: one guest", (1, axes.get_ylim()[0]), (9, 6),
+        axes.annotate("01-blocking: one guest, 0 bytes more", (1, axes.get_ylim()[0]), (9, 6),
                       textcoords="offset points", color=COLOURS["01-blocking"], fontsize=10,
                       weight="bold")
 
@@ -201,6 +201,7 @@ def throughput(results: Results, figure: Any) -> None:
                  "thousand echoes a second")
     _ticks(axes, results.crowds())
     lines: list[Line] = []
+    best = []
     for name in results.names():
         found = [(guests, results.busy(name, f"{guests}x64", "rate"))
                  for guests in results.crowds()]
@@ -210,7 +211,8 @@ def throughput(results: Results, figure: Any) -> None:
         lines.append((name, [x for x, _ in known], [rate.middle / 1000 for _, rate in known]))
         if name in COLOURS:
             _noise(axes, name, known)
-    _limits(axes, [value for _, _, y in lines for value in y], 0)
+            best += [rate.most / 1000 for _, rate in known]
+    _limits(axes, best + [value for _, _, y in lines for value in y], 0)
     _plot(axes, lines)
     _label(axes, lines, {"01-blocking": ", to 1"} if results.wall("01-blocking") else {})
     for name, x, y in lines:
