@@ -105,11 +105,11 @@ static bool is_silent(const struct guest *guest)
     return world.left.idle && world.clock >= guest->last_said + IDLE_MS;
 }
 
-/* After the server's goodbye he has his own to say, and not for ever. */
+/* After the server's goodbye he has his own to say, and not for ever, however much else
+ * he says. */
 static bool has_stayed_too_long(const struct guest *guest)
 {
-    int64_t last = guest->shut_at > guest->last_said ? guest->shut_at : guest->last_said;
-    return guest->shut && world.clock >= last + GOODBYE_MS;
+    return guest->shut && world.clock >= guest->shut_at + GOODBYE_MS;
 }
 
 static void say(struct guest *guest, int bytes)
