@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import socket
+import tempfile
 import time
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Union
@@ -150,7 +152,21 @@ def free_port() -> int:
     """Below 32768: the kernel hands out those above to guests, who could then meet themselves.
     No old connection lingers there: a server need not set SO_REUSEADDR."""
     used = listening_ports()
-    return next(port for port in _candidates if port not in used and _can_be_bound(port))
+    return next(port for port in _candidates
+                if port not in used and _claim(port) and _can_be_bound(port))
+
+
+_claims = open(Path(tempfile.gettempdir(), f"echo-test-ports-{os.getuid()}"), "ab")
+
+
+def _claim(port: int) -> bool:
+    """Another run of these tests may be looking for ports as well. Each locks one byte for each
+    port it takes (fcntl(2)); the lock ends with its process."""
+    try:
+        fcntl.lockf(_claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 def _can_be_bound(port: int) -> bool:
