@@ -22,7 +22,7 @@
 #include "fake_kernel.h"
 
 static const struct scenario scenarios[] = {
-    {"two-peers", .peers = 2, .bytes = 2, .room = 2, .surprises = 1},
+    {"two-peers", .peers = 2, .bytes = 2, .room = 1, .surprises = 1},
     {"accept", .peers = 2, .bytes = 1, .room = 1, .surprises = 1, .accepts = true},
     {"much-to-say", .peers = 1, .bytes = 6, .room = 2, .surprises = 2},
     {"little-room", .peers = 1, .bytes = 4, .room = 1, .surprises = 2, .faults = 1},
@@ -38,7 +38,7 @@ static const struct scenario scenarios[] = {
      .joins = true},
     {"notify", .peers = 2, .bytes = 1, .room = 1, .surprises = 1, .cancels = 1,
      .notices = true},
-    {"limits", .peers = 2, .bytes = 1, .room = 1, .surprises = 1, .delays = 2,
+    {"limits", .peers = 1, .bytes = 2, .room = 1, .surprises = 2, .delays = 2,
      .limits = true},
     {"limits-and-cancel", .peers = 1, .bytes = 2, .room = 1, .surprises = 2, .delays = 1,
      .cancels = 1, .wakes = 1, .limits = true},

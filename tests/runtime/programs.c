@@ -64,7 +64,7 @@ static long serve_poll(struct future *future, struct waker *waker)
     error = tcp_stream_register(&self->stream);
     if (error < 0)
         return error;
-    do {
+    for (;;) {
         self->read = tcp_read(&self->stream, scratch, sizeof scratch);
         if (scenario.limits)
             AWAIT(length, self->limit, timeout(&self->read.future, LIMIT_MS));
@@ -72,15 +72,14 @@ static long serve_poll(struct future *future, struct waker *waker)
             AWAIT_AT(length, &self->read.future);
         if (length == TIMED_OUT)
             must_be_late(self);
-        if (length < 0)
+        if (length <= 0)
             return length;
         AWAIT(error, self->write_all,
               tcp_write_all(&self->stream, scratch, (size_t)length));
         if (error < 0)
             return error;
-    } while (length > 0);
+    }
     ASYNC_END;
-    return 0;
 }
 
 static void serve_drop(struct future *future)
