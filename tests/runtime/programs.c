@@ -246,6 +246,8 @@ void task_cancel_now(int number)
     tasks[number].owed_poll = !tasks[number].dropped;
     tasks[number].was_cancelled = tasks[number].was_cancelled || !tasks[number].dropped;
     task_cancel(&tasks[number].handle);
+    if (!scenario.joins)
+        future_drop(&tasks[number].handle.future); /* its memory goes at its end */
 }
 
 void other_thread_sends(void)
@@ -274,7 +276,6 @@ _Noreturn void tasks_are_stuck(void)
 /* A task that nobody has cancelled has served its peer to the end. */
 static void check_end_of(int number)
 {
-    const struct peer *peer = &world.peers[number];
     bool excused = tasks[number].was_cancelled || world.failures > 0;
 
     must(tasks[number].dropped, "a task is never dropped");
@@ -284,7 +285,8 @@ static void check_end_of(int number)
     if (result != 0 && !excused && !(result == TIMED_OUT && scenario.limits))
         wrong("task %d has failed with %ld", number, result);
     if (result == 0 && number < scenario.peers)
-        must(peer->echoed == scenario.bytes && peer->ended, "a task has ended too early");
+        must(world.peers[number].echoed == scenario.bytes && world.peers[number].ended,
+             "a task has ended too early");
 }
 
 void run(const struct scenario *wanted)
