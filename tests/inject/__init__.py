@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+RULES = os.environ.get("INJECT", "")
 SOURCE = Path(__file__).with_name("inject.c")
 BUILD = SOURCE.parents[1] / ".build"
 COMMAND = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"]
