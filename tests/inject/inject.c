@@ -21,6 +21,7 @@
  * Calls that libc makes itself (in stdio, in getaddrinfo) are not seen; its mallocs are.
  */
 #define _GNU_SOURCE
+#undef _FORTIFY_SOURCE /* its inline functions would collide with ours */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

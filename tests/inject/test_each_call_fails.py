@@ -9,7 +9,6 @@ pytest tests/ tries the most frequent ones, THOROUGH=1 all:
 from __future__ import annotations
 
 import errno
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Iterator, TypeVar
@@ -19,6 +18,7 @@ import pytest
 import inject
 from harness import proc
 from harness.chapters import VARIANT, Chapter, program
+from harness.machine import THOROUGH
 from harness.story import Story
 from inject.runs import (ERRANDS, SERVED, TURNED_AWAY, ClientRun, Errand, ServerRun, echo_server,
                          run_client, run_server)
@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.skipif(bool(VARIANT != "plain" or inject.RULES), reason="SAN or INJECT is set"),
 ]
 
-THOROUGH = os.environ.get("THOROUGH", "") not in ("", "0")
 AT_ONCE = 8  # runs; most of the time they wait
 Run = TypeVar("Run", ServerRun, ClientRun)
 
@@ -62,7 +61,7 @@ def _fail_each(story: Story, table: Table, directory: Path, run: Callable[[str, 
 @pytest.mark.fault(11, 12, 13, 27, 64, happened="a line and exit 1 at start, later one connection")
 def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
         chapter: Chapter, story: Story, tmp_path: Path) -> None:
-    inject.library(), program(chapter, "server")  # built before there are several threads
+    inject.environment("cut=1"), program(chapter, "server")  # built before there are several threads
     usual = run_server(chapter, "", tmp_path)
 
     def is_right(run: ServerRun, unnoticed: bool) -> bool:
@@ -85,7 +84,7 @@ def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
 @pytest.mark.parametrize("errand", ERRANDS, ids=lambda errand: errand.name)
 def test_when_a_call_of_a_client_fails_it_says_so(
         chapter: Chapter, story: Story, tmp_path: Path, errand: Errand) -> None:
-    inject.library(), program(chapter, "client")
+    inject.environment("cut=1"), program(chapter, "client")
 
     def is_right(run: ClientRun, unnoticed: bool) -> bool:
         if run.status == 0:
