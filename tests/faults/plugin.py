@@ -10,15 +10,15 @@ A test is marked with the faults that it is about, and with how that ends where 
 Where the end depends on the chapter, the test says it: story.outcome("refused").
 
     @pytest.mark.fault(56)
-    @pytest.mark.fault(10, outcome="waits, then served")
-    @pytest.mark.fault(35, chapter="05-async-tasks", outcome="runs")
+    @pytest.mark.fault(10, happened="waits, then served")
+    @pytest.mark.fault(35, chapter="05-async-tasks", happened="runs")
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Set, Tuple
+from typing import Iterator, Mapping
 
 import pytest
 
@@ -30,8 +30,8 @@ BEGIN, END = "<!-- written by pytest --write-faults -->\n", "<!-- end -->\n"
 HEAD = ("#", "fault", "how it is tried", *CHAPTERS)
 NO_TEST = "no test"
 
-Place = Tuple[int, str]  # a fault's number and a chapter
-Seen = Mapping[Place, Set[str]]
+Place = tuple[int, str]  # a fault's number and a chapter
+Seen = Mapping[Place, set[str]]
 
 
 # ---- the page ---------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def cell(seen: Seen, fault: Fault, chapter: str) -> str:
     return f"– {fault.cannot[chapter]}" if chapter in fault.cannot else NO_TEST
 
 
-def row(cells: Tuple[str, ...]) -> str:
+def row(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(text.replace("|", r"\|") for text in cells) + " |\n"
 
 
@@ -60,7 +60,7 @@ def write(text: str, seen: Seen) -> str:
     return before + BEGIN + "\n" + table(seen) + "\n" + END + rest.partition(END)[2]
 
 
-def read(text: str) -> Dict[Place, str]:
+def read(text: str) -> dict[Place, str]:
     """The cells of the page."""
     told = {}
     for line in text.partition(BEGIN)[2].partition(END)[0].splitlines():
@@ -71,7 +71,7 @@ def read(text: str) -> Dict[Place, str]:
     return told
 
 
-def differences(seen: Seen, told: Mapping[Place, str], whole: Set[Place]) -> List[str]:
+def differences(seen: Seen, told: Mapping[Place, str], whole: set[Place]) -> list[str]:
     """Where page and results differ. A place is whole if all its tests have run: then nothing
     else may stand there; otherwise, what was seen must be among what stands there."""
     found = []
@@ -89,17 +89,17 @@ def differences(seen: Seen, told: Mapping[Place, str], whole: Set[Place]) -> Lis
 # ---- the tests --------------------------------------------------------------------------
 
 
-def rows_of(item: pytest.Item) -> Set[int]:
+def rows_of(item: pytest.Item) -> set[int]:
     return {number for mark in item.iter_markers("fault") for number in mark.args}
 
 
-def about(item: pytest.Item) -> Iterator[Tuple[int, str, str]]:
+def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
     """The cells that a test fills if it passes: fault, chapter, and what it writes there."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     story = getattr(item, "funcargs", {}).get("story")
     for mark in item.iter_markers("fault"):
         chapter = getattr(params.get("chapter"), "name", mark.kwargs.get("chapter"))
-        outcome = getattr(story, "happened", "") or mark.kwargs.get("outcome", "served")
+        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", "served")
         for number in mark.args:
             assert number in BY_NUMBER and chapter in CHAPTERS, (
                 f"{item.nodeid}: there is no row for fault({number}, chapter={chapter!r})")
@@ -109,11 +109,11 @@ def about(item: pytest.Item) -> Iterator[Tuple[int, str, str]]:
 class Faults:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.seen: Dict[Place, Set[str]] = defaultdict(set)
-        self.unfinished: Set[Place] = set()  # a test of it was skipped, or failed
+        self.seen: dict[Place, set[str]] = defaultdict(set)
+        self.unfinished: set[Place] = set()  # a test of it was skipped, or failed
         self.message = ""
 
-    def pytest_collection_modifyitems(self, items: List[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         number = self.config.getoption("--fault")
         if number:
             others = [item for item in items if number not in rows_of(item)]
@@ -176,15 +176,15 @@ class Faults:
             terminalreporter.write_line(f"docs/faults.md: {self.message}")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def add_options(parser: pytest.Parser) -> None:
     parser.addoption("--write-faults", action="store_true",
                      help="write docs/faults.md anew from what the tests have seen")
     parser.addoption("--fault", type=int, metavar="NUMBER",
                      help="only the tests about this row of docs/faults.md")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "fault(number, ..., outcome='served', chapter=''): "
+def configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(number, ..., happened='served', chapter=''): "
                             "a row of docs/faults.md, and what its cell says if this passes")
     if not (config.getoption("server", None) or config.getoption("client", None)):
         config.pluginmanager.register(Faults(config))

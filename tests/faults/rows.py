@@ -7,7 +7,7 @@ out to be the same as another is gone, and its number stays unused.
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple
+from typing import NamedTuple
 
 CHAPTERS = ("01-blocking", "02-threads", "03-select", "04-epoll", "05-async-tasks")
 ONE, THREADS, SELECT, EPOLL, TASKS = CHAPTERS
@@ -17,10 +17,10 @@ class Fault(NamedTuple):
     number: int
     name: str
     tried: str  # how a test provokes it
-    cannot: Dict[str, str] = {}  # a chapter where it cannot happen, and why
+    cannot: dict[str, str] = {}  # a chapter where it cannot happen, and why
 
 
-def except_in(*chapters: str, why: str) -> Dict[str, str]:
+def except_in(*chapters: str, why: str) -> dict[str, str]:
     return {chapter: why for chapter in CHAPTERS if chapter not in chapters}
 
 

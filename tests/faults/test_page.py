@@ -3,8 +3,6 @@ against the results at the end of a run.)"""
 
 from __future__ import annotations
 
-from typing import Set
-
 import pytest
 
 from faults import plugin
@@ -45,7 +43,7 @@ def test_what_is_written_is_what_is_read() -> None:
     (set(), "served", True, True),
 ])
 def test_a_cell_is_held_against_what_was_seen(
-        seen: Set[str], says: str, whole: bool, differs: bool) -> None:
+        seen: set[str], says: str, whole: bool, differs: bool) -> None:
     page = plugin.read(plugin.write("", {HERE: {says}} if ";" not in says else
                                     {HERE: set(says.split("; "))}))
     assert bool(plugin.differences({HERE: seen}, page, {HERE} if whole else set())) is differs
