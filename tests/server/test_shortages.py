@@ -127,7 +127,8 @@ def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(
     library = source.with_suffix(".so")
     proc.run([os.environ.get("CC") or "cc", "-shared", "-fPIC", str(source),
               "-o", str(library)], within=60)
-    story.tell("made a library with 120 KiB of thread-local memory")
+    story.check(library.exists(), "to make a library with 120 KiB of thread-local memory",
+                "the compiler could not")
     server = start_server(env={"LD_PRELOAD": str(library)})
     client = server.client()
     client.say(b"x" * MIB)
