@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import IO, Iterator, Mapping, Optional, Sequence, Union
+from typing import IO, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import proc
 from .chapters import VARIANT, Chapter, program
@@ -26,6 +26,7 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
            "== Invalid ", "uninitialised", "definitely lost")  # the last three: valgrind
 LISTENING = re.compile(r"^✅ Server listening on (.+):(\d+)$", re.MULTILINE)
 SANITIZED = VARIANT != "plain"
+GLIMPSE = 0.5  # seconds: enough to say "it waits" where that is what we expect
 LOOKS = 6  # at the CPU; one look without load is enough
 
 Stream = Union[None, int, IO[bytes]]
@@ -151,6 +152,11 @@ class Server:
         client.say(b"Are you still there?")
         client.finish()
 
+    def answers_at_once(self, client: Client) -> bool:
+        """Whether what it sent comes back while others are idle or stuck. Where that is the
+        wall, a short look is enough."""
+        return client.hears(PATIENCE if self.chapter.at_once else GLIMPSE)
+
     def leave_descriptors(self, more: int) -> None:
         """As `ulimit -n` would, but for servers whose needs at start nobody knows."""
         for pid in self.pids:
@@ -183,6 +189,12 @@ class Server:
         self.story.check(proc.eventually(lambda: self.threads() <= at_most),
                          f"no more than the {at_most} threads that there were before",
                          f"there are {self.threads()}: some never end")
+
+    def expect_no_zombies(self) -> None:
+        zombies = lambda: proc.zombies(self.process.pid)
+        self.story.check(proc.eventually(lambda: zombies() == 0),
+                         "the server to wait for each child that has ended",
+                         f"{zombies()} zombies are left in the table of processes")
 
     def expect_resident(self, at_most: int, room: int = 4 << 20) -> None:
         """A little more is no leak, and a heap with a garbage collector grows at first. A
@@ -295,3 +307,6 @@ def _free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise AssertionError("no port is free")
+
+
+StartServer = Callable[..., Server]
