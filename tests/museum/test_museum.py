@@ -52,8 +52,9 @@ def built(piece: Piece) -> Path:
     with locked(home / "lock"):
         inputs = (piece.source, MUSEUM / "right.h")
         if not to.exists() or to.stat().st_mtime < max(path.stat().st_mtime for path in inputs):
-            proc.run([os.environ.get("CC", "cc"), *FLAGS, str(piece.source), "-o", str(to)],
-                     within=120, check=True)
+            made = proc.run([os.environ.get("CC") or "cc", *FLAGS, str(piece.source), "-o", str(to)],
+                            within=120)
+            assert made.returncode == 0, made.stderr
     return to
 
 

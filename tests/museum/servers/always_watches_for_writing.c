@@ -3,8 +3,8 @@
  * Wrong: a socket can be written to nearly always, so epoll_wait() returns at once, each
  * time. Watch for writing only while something is unsent.
  * Seen: the first event loop of nearly everybody.
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected the server to sleep while nothing can be done,
+ * Caught by: tests/server/test_crowds.py::test_a_crowd_is_served_rests_and_leaves_no_trace
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -3,8 +3,8 @@
  * Wrong: epoll says which connection can be read; the write that follows waits until there
  * is room. When a client does not read its echo, the only thread sleeps in that write.
  * Seen: the select servers of the textbooks, one of which names the danger itself.
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected an echo for client B, whatever others do, but it hears nothing.
+ * Caught by: tests/server/test_slow_readers.py::test_a_client_that_never_reads_holds_up_nobody
  */
 #define _GNU_SOURCE
 #include "../right.h"

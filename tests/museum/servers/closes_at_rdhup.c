@@ -4,8 +4,8 @@
  * with the last bytes, which are still unread, and the peer still reads. This server closes
  * at once.
  * Seen: https://github.com/netty/netty/issues/4317
- * Expect: TODO
- * Caught by: TODO
+ * Expect: more bytes of echo, but Connection reset by peer after 4 bytes of echo.
+ * Caught by: tests/server/test_half_close.py::test_data_and_end_in_one_burst_are_echoed_then_closed
  */
 #define _GNU_SOURCE
 #include "../right.h"

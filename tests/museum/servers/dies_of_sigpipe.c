@@ -4,8 +4,8 @@
  * and with it all the other connections. MSG_NOSIGNAL, or ignoring SIGPIPE, turns it into
  * an error of this one call.
  * Seen: the first server of many books; https://github.com/nikhilm/uvbook/issues/4
- * Expect: TODO
- * Caught by: TODO
+ * Expect: ended with SIGPIPE.
+ * Caught by: tests/server/test_resets.py::test_writing_to_a_connection_that_was_reset_does_not_kill
  */
 #define _GNU_SOURCE
 #include "../right.h"

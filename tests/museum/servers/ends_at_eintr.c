@@ -4,8 +4,9 @@
  * in a program without signal handlers, after Ctrl-Z and fg, under a debugger, or when a
  * laptop has slept (signal(7) has a section on it). This server takes it for an error.
  * Seen: three event loops that ended after a suspend, each with an issue about it.
- * Expect: TODO
- * Caught by: TODO
+ * Expect: ended with exit status 1. Its last words on stderr: epoll_wait: Interrupted
+ * system call
+ * Caught by: tests/server/test_half_close.py::test_a_whole_conversation_before_the_server_looks_is_served
  */
 #define _GNU_SOURCE
 #include "../right.h"

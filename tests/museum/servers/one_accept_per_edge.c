@@ -4,8 +4,8 @@
  * as one is there. Of sixteen that come together this server accepts one; the next waits
  * until yet another comes.
  * Seen: https://github.com/sysprog21/kecho/pull/2
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected client B: 5 more bytes of echo, but nothing happened for
+ * Caught by: tests/server/test_crowds.py::test_clients_that_came_while_it_was_stopped_are_all_served
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -4,8 +4,8 @@
  * are unread. This server reads 4,096 of them and waits for the next event. A client that
  * waits for the rest of its echo sends nothing more, so there is none.
  * Seen: epoll(7) answers it as question 9; https://github.com/strongswan/davici/issues/4
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected client A: 55904 more bytes of echo, but nothing happened for
+ * Caught by: tests/server/test_half_close.py::test_data_and_end_in_one_burst_are_echoed_then_closed
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -3,8 +3,8 @@
  * Wrong: accept() fails with EMFILE and leaves the connection in the backlog, so the next
  * accept() fails at once, and the next: 99 % of a core, and megabytes of log a second.
  * Seen: https://github.com/joyent/libuv/issues/690
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected the server to sleep while nothing can be done,
+ * Caught by: tests/server/test_shortages.py::test_without_descriptors_connections_wait_and_none_is_lost
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -4,8 +4,8 @@
  * the connection is closed. The kernel gives its number to the next connection, which is
  * sent the bytes of a stranger.
  * Seen: https://github.com/panjf2000/gnet/issues/621
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected client C: byte 0 to be 0x41 'A', but it is
+ * Caught by: tests/server/test_resets.py::test_after_a_reset_the_next_client_is_served
  */
 #define _GNU_SOURCE
 #include "../right.h"

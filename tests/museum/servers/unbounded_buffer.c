@@ -4,8 +4,9 @@
  * and never reads fills the memory.
  * Seen: the echo server in the guide of a famous event loop, which 256 MiB raise to 261 MB;
  * most event loops with a write() that always succeeds.
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected the server to stop reading when it cannot write, but its memory
+ * grew by
+ * Caught by: tests/server/test_slow_readers.py::test_memory_stays_bounded_when_nobody_reads
  */
 #define _GNU_SOURCE
 #include "../right.h"
