@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Callable, Sequence
@@ -134,19 +133,6 @@ def _run_for_a_moment(chapter: Chapter, story: Story, shell: str) -> "Ended[str]
     finally:
         server.stop()
     return subprocess.CompletedProcess([], status, server.log.text, server.errors.text)
-
-
-@pytest.mark.fault(43)
-def test_a_restart_on_the_same_port_works_at_once(start_server: StartServer) -> None:
-    """The old connection lingers in TIME_WAIT on the server's side, as the server ended it."""
-    first = start_server()
-    client = first.client()
-    client.say(b"good evening")
-    first.signal(signal.SIGKILL)
-    first.expect_exit(-signal.SIGKILL)
-    client.expect_end()
-    client.close()
-    start_server(port=first.port).serves_a_new_client()
 
 
 # ---- hosts ---------------------------------------------------------------------------------

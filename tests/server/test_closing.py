@@ -198,6 +198,19 @@ def test_a_signal_in_the_first_milliseconds_always_ends_it(
         story.check(status in (0, -signal.SIGTERM), "exit status 0 or SIGTERM", f"it is {status}")
 
 
+@pytest.mark.fault(43)
+def test_a_restart_on_the_same_port_works_at_once(start_server: StartServer) -> None:
+    """The old connection lingers in TIME_WAIT on the server's side, as the server ended it."""
+    first = start_server()
+    client = first.client()
+    client.say(b"good evening")
+    first.signal(signal.SIGKILL)
+    first.expect_exit(-signal.SIGKILL)
+    client.expect_end()
+    client.close()
+    start_server(port=first.port).serves_a_new_client()
+
+
 # ---- signals that the parent has blocked or ignored -----------------------------------------
 
 def _end_of(chapter: Chapter, number: signal.Signals) -> int:

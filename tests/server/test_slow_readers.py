@@ -35,19 +35,6 @@ def test_memory_stays_bounded_when_nobody_reads(server: Server, story: Story) ->
                 f"its memory grew by {growth // MIB} MiB: it keeps whatever comes")
 
 
-@pytest.mark.fault(60, happened="given back")
-@pytest.mark.promise("at_once")
-@pytest.mark.no_sanitizer("its allocator keeps memory on purpose")
-def test_memory_comes_back_after_a_stuck_crowd(server: Server, story: Story) -> None:
-    server.crowd(10).finish()
-    before = server.resident()
-    crowd = server.crowd(400, receive_buffer=4096)
-    fill(crowd, limit=MIB // 2, quiet=0.3)
-    story.tell(f"400 sent up to 512 KiB and read nothing: {server.resident() >> 10} KiB")
-    crowd.close()
-    server.expect_resident(at_most=before, room=2 * MIB)
-
-
 def test_a_client_that_never_reads_costs_no_cpu(server: Server) -> None:
     server.client(receive_buffer=SMALL).fill()
     server.expect_idle("while a client reads nothing")
