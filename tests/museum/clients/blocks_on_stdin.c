@@ -5,7 +5,7 @@
  * Seen: the first client of every book on sockets, which then brings in select(). 01's
  * cannot do better, and its page says so.
  * Expect: TODO
- * Caught by: TODO
+ * Caught by: tests/client/test_conversation.py::test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -4,7 +4,7 @@
  * piece may come back in fifty, and does as soon as the network is slow.
  * Seen: a Modbus client, an agent for SSH keys, a test for Heartbleed, each with an issue.
  * Expect: TODO
- * Caught by: TODO
+ * Caught by: tests/client/test_conversation.py::test_an_echo_in_pieces_or_late_is_still_an_echo
  */
 #define _GNU_SOURCE
 #include "../right.h"
