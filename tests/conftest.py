@@ -144,6 +144,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     result = outcome.get_result()  # type: ignore[attr-defined]
     result.user_properties += report.properties(item)
+    item.has_failed = result.failed  # type: ignore[attr-defined]
 
 
 # ---- fixtures ------------------------------------------------------------------------------
@@ -164,12 +165,15 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter,
         servers.append(Server(chapter, story, *arguments, **{"command": command, **options}))
         return servers[-1].wait_until_ready()
 
-    with contextlib.ExitStack() as last:
-        for_each = lambda act: [act(server) for server in servers]
-        last.callback(for_each, Server.check_last_words)
-        last.callback(lambda: [last.callback(server.stop) for server in servers])
-        yield start
-        for_each(Server.expect_health)
+    yield start
+    with contextlib.ExitStack() as last:  # all of them, whatever goes wrong with one
+        checks = [] if getattr(request.node, "has_failed", False) else servers
+        for server in checks:
+            last.callback(server.check_last_words)
+        for server in servers:
+            last.callback(server.stop)
+        for server in checks:
+            server.expect_health()
 
 
 def _server_command(config: pytest.Config) -> str:

@@ -53,7 +53,7 @@ class Server:
         self.chapter, self.story, self.network = chapter, story, network
         self.host, self.port = "127.0.0.1", port or 0
         self.ended: Optional[int] = None  # the exit status, once the test has asked for it
-        self._clients: list[Client] = []
+        self.clients: list[Client] = []
         self._foreign = bool(command)
         if command:
             self.port = self.port or _free_port()
@@ -129,7 +129,7 @@ class Server:
         """One that has not connected yet."""
         client = Client(self.story, self.address, receive_buffer,
                         self.network.socket if self.network else socket.socket)
-        self._clients.append(client)
+        self.clients.append(client)
         return client
 
     def client(self, receive_buffer: int = 0) -> Client:
@@ -284,7 +284,7 @@ class Server:
 
     def stop(self) -> None:
         """Whatever happened: afterwards there is neither process nor open socket."""
-        for client in self._clients:
+        for client in self.clients:
             client.close()
         if SANITIZED and self.chapter.clean_end and self.process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -21,6 +21,7 @@
  * Calls that libc makes itself (in stdio, in getaddrinfo) are not seen; its mallocs are.
  */
 #define _GNU_SOURCE
+#undef _FORTIFY_SOURCE /* its inline functions would collide with ours */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -190,26 +191,15 @@ CALL(void *, mmap, (void *at, size_t length, int protection, int flags, int fd,
 DONE_ALL_THE_SAME(close, (int fd), (fd))
 DONE_ALL_THE_SAME(shutdown, (int fd, int how), (fd, how))
 
-/* The third argument of these, if there is one, is passed on as it is. */
-#define THIRD(last) __extension__({ va_list list; va_start(list, last); \
-    long third = va_arg(list, long); va_end(list); third; })
-
 int open(const char *path, int flags, ...)
 {
     int error = injected("open");
-    if (error == 0)
-        return REAL(open)(path, flags, (mode_t)THIRD(flags));
-    errno = error;
-    return -1;
-}
-
-int fcntl(int fd, int command, ...)
-{
-    int error = injected("fcntl");
-    if (error == 0)
-        return REAL(fcntl)(fd, command, THIRD(command));
-    errno = error;
-    return -1;
+    va_list mode;
+    va_start(mode, flags);
+    int fd = error == 0 ? REAL(open)(path, flags, va_arg(mode, mode_t)) : -1;
+    va_end(mode);
+    errno = error != 0 ? error : errno;
+    return fd;
 }
 
 int pthread_create(pthread_t *restrict id, const pthread_attr_t *restrict attributes,
@@ -282,7 +272,7 @@ static bool refused(const char *call, int fd)
     if (error == 0 && one_in_n(eintr))
         error = EINTR;
     if (error == 0 && eagain != NULL && fd >= 0 && fd < MAX_FD &&
-        (REAL(fcntl)(fd, F_GETFL) & O_NONBLOCK) != 0 && one_in_n(eagain))
+        (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 && one_in_n(eagain))
         error = EAGAIN;
     if (error == EAGAIN && fd >= 0 && fd < MAX_FD)
         rearm(fd);
