@@ -14,6 +14,8 @@ import subprocess
 import time
 from typing import IO, Callable, Iterator, Mapping, Optional, Sequence, Union
 
+import inject
+
 from . import proc
 from .chapters import VARIANT, Chapter, program
 from .client import Client, Crowd
@@ -63,6 +65,7 @@ class Server:
             options = [] if port is None else ["--port", str(port)]
             argv = [str(program(chapter, "server", variant)), *options, *arguments]
             self.name = f"{chapter.name}/server"
+            env = {**inject.environment(inject.RULES), **env}
         story.tell(f"started {self._as_typed(argv, shell, prefix, env)}")
         argv = [*(network.enter if network else ()), *prefix, *argv]
         try:
