@@ -25,12 +25,12 @@ ours = pytest.mark.ours_only("what Ctrl-C does")
 clean = pytest.mark.promise("clean_end")
 each_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM],
                                       ids=lambda number: number.name)
-served = pytest.mark.fault(15, happened="served, then an orderly end")
+served = pytest.mark.fault(15, happened="ends in order")
 LIMIT = 5.0  # seconds of running time after which connections are cut, by the contract
 
 
 @ours
-@pytest.mark.fault(15, happened="ends at once, by the signal")
+@pytest.mark.fault(15, happened="ends at once")
 @pytest.mark.promise("default_end")
 @each_signal
 def test_a_signal_ends_the_server_at_once(server: Server, number: signal.Signals) -> None:
@@ -96,7 +96,7 @@ def test_a_transfer_goes_on_to_its_end(server: Server, story: Story) -> None:
 
 
 @clean
-@pytest.mark.fault(66, happened="all of it echoed, then an orderly end")
+@pytest.mark.fault(66, happened="all of it echoed")
 def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(
         server: Server, story: Story) -> None:
     client = server.client()
@@ -143,7 +143,7 @@ def test_a_second_signal_ends_it_at_once(server: Server, story: Story) -> None:
 
 
 @clean
-@pytest.mark.fault(4, happened="served, then an orderly end")
+@pytest.mark.fault(4, happened="ends in order")
 def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(
         server: Server, story: Story) -> None:
     """To close a socket with unread bytes in it is a reset, which destroys the echo that is
@@ -176,7 +176,7 @@ def test_the_listener_is_closed_while_the_last_clients_finish(
 
 
 @ours
-@pytest.mark.fault(17, happened="ends, each time")
+@pytest.mark.fault(17, happened="ends")
 def test_a_signal_in_the_first_milliseconds_always_ends_it(
         chapter: Chapter, story: Story) -> None:
     """Between a check for the signal and the sleep there must be no gap to lose it in."""
@@ -217,7 +217,7 @@ def _end_of(chapter: Chapter, number: signal.Signals) -> int:
 
 
 @ours
-@pytest.mark.fault(63, happened="ends as ever")
+@pytest.mark.fault(63, happened="ends")
 @each_signal
 def test_a_signal_that_the_parent_had_blocked_works(
         start_server: StartServer, chapter: Chapter, story: Story,
@@ -302,7 +302,7 @@ def test_connections_that_do_not_finish_are_cut_after_five_seconds(
 
 @ours
 @clean
-@pytest.mark.fault(59, happened="looked once more, and served")
+@pytest.mark.fault(59, happened="served")
 def test_time_in_which_it_was_stopped_does_not_count(
         chapter: Chapter, evenings: dict[Chapter, "Future[Evening]"]) -> None:
     server = evenings[chapter].result().stopped

@@ -23,7 +23,7 @@ FAIR = 16 * MIB  # what may be on its way in all buffers, and some rounds more
 SMALL = 16 * 1024
 
 
-@pytest.mark.fault(8, happened="stops reading from them")
+@pytest.mark.fault(8, happened="stops reading")
 @pytest.mark.no_sanitizer("its allocator keeps memory on purpose")
 def test_memory_stays_bounded_when_nobody_reads(server: Server, story: Story) -> None:
     server.serves_a_new_client()
@@ -84,7 +84,7 @@ def test_a_slow_reader_that_reads_again_frees_those_behind_it(
     slow.finish()
     other.hear()
     other.finish()
-    story.outcome("served" if chapter.at_once else "waited, then served")
+    story.outcome("served" if chapter.at_once else "waits, then served")
 
 
 @pytest.mark.fault(7, happened="stuck, then served")
