@@ -8,6 +8,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -67,12 +68,13 @@ int main(int argc, char **argv)
     struct sockaddr_in here = {.sin_family = AF_INET};
     struct event_base *base = event_base_new();
 
+    signal(SIGPIPE, SIG_IGN); /* libevent writes with writev() */
     if (argc != 2 || base == NULL)
         return EXIT_FAILURE;
     here.sin_port = htons((uint16_t)atoi(argv[1]));
     here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (evconnlistener_new_bind(base, on_connection, NULL,
-                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 4096,
+                                LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 4096,
                                 (struct sockaddr *)&here, sizeof here) == NULL)
         return EXIT_FAILURE;
     return event_base_dispatch(base);
