@@ -25,8 +25,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Iterator, Optional
@@ -68,7 +70,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def processes_of(scratch: Path) -> Iterator[int]:
     """Whatever was started by a run, whoever its parent is by now: it has inherited a variable."""
-    mark = f"MUTANTS={scratch}\0".encode()
+    mark = f"MUTANTS={scratch}/\0".encode()
     for directory in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (directory / "environ").read_bytes():
@@ -98,11 +100,21 @@ class Suite:
                 shutil.rmtree(self.copy / chapter)
                 copy(chapters / chapter, self.copy / chapter)
 
+    @contextmanager
+    def changed(self, change: Change) -> Iterator[None]:
+        path = self.copy / change.file
+        unchanged = path.read_text(encoding="utf-8")
+        change.apply(self.copy)
+        try:
+            yield
+        finally:
+            path.write_text(unchanged, encoding="utf-8")
+
     def run(self, *arguments: str, order: Optional[list[str]] = None,
             usual: Counter[str] = Counter()) -> Run:
         log, names = self.scratch / "log", self.scratch / "order"
         log.write_text("")
-        more = {"MUTANTS_LOG": str(log), "MUTANTS": str(self.scratch), "PYTHONPATH": str(HERE)}
+        more = {"MUTANTS_LOG": str(log), "MUTANTS": f"{self.scratch}/", "PYTHONPATH": str(HERE)}
         if order is not None:
             names.write_text("\n".join(order))
             more["MUTANTS_ORDER"] = str(names)
@@ -161,105 +173,175 @@ def builds(tree: Path, chapter: str, scratch: Path) -> Optional[bytes]:
     return code
 
 
-class Hunt:
-    def __init__(self, suite: Suite) -> None:
-        self.suite, self.flaky, self.red = suite, Counter(), []
-        self.usual: dict[str, Counter[str]] = {}  # a chapter's tests, and their seconds
+class Knowledge:
+    """What all workers share: the tests of each chapter, and which of them find most."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.usual: dict[str, Counter[str]] = {}  # a chapter's tests that pass; their seconds
+        self.code: dict[str, Optional[bytes]] = {}  # of the unchanged programs
         self.finders: Counter[str] = Counter()
-        self.code: dict[str, Optional[bytes]] = {}
+        self.flaky: Counter[str] = Counter()
+        self.red: list[str] = []
 
-    def is_worth_it(self, change: Change, unchanged: str) -> bool:
-        chapter, tree = change.chapter, self.suite.copy
-        if chapter not in self.code:
-            self.code[chapter] = builds(tree, chapter, self.suite.scratch)
-            assert self.code[chapter] is not None, f"{chapter} does not build"
-        change.apply(tree)
-        code = builds(tree, chapter, self.suite.scratch)
-        (tree / change.file).write_text(unchanged, encoding="utf-8")
-        return code not in (None, self.code[chapter])
+    def unchanged(self, chapter: str, suite: Suite) -> Optional[bytes]:
+        with self.lock:
+            if chapter not in self.code:
+                self.code[chapter] = builds(suite.copy, chapter, suite.scratch)
+            assert self.code[chapter] is not None, f"{chapter} does not build without a warning"
+            return self.code[chapter]
 
-    def learn(self, chapter: str) -> None:
-        """Runs the chapter as it is: who passes, and how long it takes."""
-        runtime = " or test_runtime" if chapter == CHAPTERS[4] else ""
-        told = self.suite.run("-k", f"({chapter}{runtime}) and not ({OF_TEXT})")
-        self.red += told.failed
-        self.usual[chapter] = Counter({name: told.seconds[name] for name in told.passed
-                                       if name not in told.failed})
+    def learn(self, chapter: str, suite: Suite) -> None:
+        """Once for each chapter, as it is."""
+        with self.lock:
+            if chapter in self.usual:
+                return
+            runtime = " or test_runtime" if chapter == CHAPTERS[4] else ""
+            told = suite.run("-k", f"({chapter}{runtime}) and not ({OF_TEXT})")
+            failed = sorted(set(told.failed))
+            self.red += failed
+            self.usual[chapter] = Counter({name: told.seconds[name] for name in told.passed
+                                           if name not in failed})
         print(f"# {chapter} unchanged: {len(self.usual[chapter])} tests pass in "
-              f"{sum(told.seconds.values()):.0f} s, {len(set(told.failed))} fail", flush=True)
-        for name in sorted(set(told.failed)):
-            print(f"#   {name}", flush=True)
+              f"{sum(told.seconds.values()):.0f} s, {len(failed)} fail", *failed, sep="\n#   ",
+              flush=True)
         assert self.usual[chapter], told.output
 
-    def finder(self, change: Change, unchanged: str) -> tuple[str, bool]:
-        """The test that notices, and whether it does so by never coming to an end."""
-        if change.chapter not in self.usual:
-            self.learn(change.chapter)
-        usual = self.usual[change.chapter]
-        order = sorted(usual, key=lambda name: usual[name] / (1 + 10 * self.finders[name]))
-        path = self.suite.copy / change.file
-        while order:
-            change.apply(self.suite.copy)
-            told = self.suite.run("-x", order=order, usual=usual)
-            assert told.passed or told.failed, told.output
+    def order(self, chapter: str) -> list[str]:
+        """Quick tests first, and those that have found something before."""
+        usual = self.usual[chapter]
+        return sorted(usual, key=lambda name: usual[name] / (1 + 10 * self.finders[name]))
+
+
+def is_worth_it(change: Change, suite: Suite, known: Knowledge) -> bool:
+    unchanged = known.unchanged(change.chapter, suite)
+    with suite.changed(change):
+        return builds(suite.copy, change.chapter, suite.scratch) not in (None, unchanged)
+
+
+def finder(change: Change, suite: Suite, known: Knowledge) -> tuple[str, bool]:
+    """The test that notices, and whether it does so by never coming to an end."""
+    known.learn(change.chapter, suite)
+    order, usual = known.order(change.chapter), known.usual[change.chapter]
+    while order:
+        with suite.changed(change):
+            told = suite.run("-x", order=order, usual=usual)
             if not told.failed:
+                assert told.passed, told.output
                 break
             name = told.failed[0]
-            again = self.suite.run(order=[name], usual=usual)
-            path.write_text(unchanged, encoding="utf-8")
-            if again.failed and not self.suite.run(order=[name], usual=usual).failed:
-                self.finders[name] += 1
-                return name, bool(again.hung)
-            self.flaky[name] += 1
-            order = [other for other in order if other != name and other not in told.passed]
-        path.write_text(unchanged, encoding="utf-8")
-        return "", False
+            again = suite.run(order=[name], usual=usual)
+        if again.failed and not suite.run(order=[name], usual=usual).failed:
+            known.finders[name] += 1
+            return name, bool(again.hung)
+        known.flaky[name] += 1
+        order = [other for other in order if other != name and other not in told.passed]
+    return "", False
 
 
-def arguments() -> argparse.Namespace:
+class Hunt:
+    """Takes the changes in their order until so many of them were worth it."""
+
+    def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
+        self.options, self.scratch, self.known = options, scratch, Knowledge()
+        self.changes = choose((options.chapters or options.tests).resolve(), options.seed)
+        self.lock = threading.Lock()
+        self.worth = self.checking = 0
+        self.results: list[dict[str, object]] = []
+        self.trouble: list[BaseException] = []
+        self.done: dict[str, dict[str, object]] = {}
+        if options.save and options.save.exists():
+            saved = json.loads(options.save.read_text())["results"]
+            self.done = {f"{result['file']}:{result['line']}:{result['now']}": result
+                         for result in saved}
+
+    def next_change(self) -> Optional[Change]:
+        while not self.trouble:
+            with self.lock:
+                if self.worth == self.options.count:
+                    return None
+                if self.worth + self.checking < self.options.count:
+                    for change in self.changes:
+                        if re.search(self.options.only, change.name):
+                            self.checking += 1
+                            return change
+                    return None
+            time.sleep(0.2)
+        return None
+
+    def work(self, suite: Suite) -> None:
+        try:
+            while change := self.next_change():
+                self.one(change, suite)
+        except BaseException as trouble:
+            self.trouble.append(trouble)
+
+    def one(self, change: Change, suite: Suite) -> None:
+        done = self.done.get(f"{change.file}:{change.line}:{change.now}")
+        worth = done is not None or is_worth_it(change, suite, self.known)
+        with self.lock:
+            self.checking -= 1
+            self.worth += worth
+        if not worth:
+            return
+        started = time.monotonic()
+        by, hung = ("", False) if self.options.list or done else finder(change, suite, self.known)
+        found = {**asdict(change), "found_by": by, "hung": hung,
+                 "seconds": round(time.monotonic() - started, 1)}
+        with self.lock:
+            self.results.append(done or found)
+            self.tell(change, str((done or found)["found_by"]))
+
+    def tell(self, change: Change, by: str) -> None:
+        outcome = "" if self.options.list else f"{'found' if by else 'SURVIVED'}  "
+        print(f"{len(self.results):3}  {outcome}{change.name}{'  ' + by if by else ''}", flush=True)
+        if self.options.save and not self.options.list:
+            self.options.save.write_text(json.dumps(
+                {"results": self.results, "red": self.known.red, "flaky": self.known.flaky},
+                indent=1))
+
+    def run(self) -> None:
+        tests = self.options.tests.resolve()
+        chapters = (self.options.chapters or tests).resolve()
+        suites = [Suite(tests, chapters, self.scratch / str(number))
+                  for number in range(self.options.jobs)]
+        threads = [threading.Thread(target=self.work, args=(suite,), daemon=True)
+                   for suite in suites]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.5)
+        finally:
+            self.trouble.append(SystemExit())
+            for suite in suites:
+                end_processes(suite.scratch)
+        if len(self.trouble) > 1:
+            raise self.trouble[0]
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--count", type=int, default=84)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", metavar="PATTERN")
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="the results, as JSON")
+    parser.add_argument("--jobs", type=int, default=1, help="so many at a time; they mostly wait")
+    parser.add_argument("--save", type=Path, metavar="FILE",
+                        help="the results as JSON; what is in it already is not done again")
     parser.add_argument("--tests", type=Path, default=HERE.parents[1], metavar="TREE")
     parser.add_argument("--chapters", type=Path, metavar="TREE", help="if not those of --tests")
-    return parser.parse_args()
-
-
-def hunt(options: argparse.Namespace, scratch: Path) -> list[dict[str, object]]:
-    chapters = (options.chapters or options.tests).resolve()
-    suite = Suite(options.tests.resolve(), chapters, scratch)
-    hunted, results = Hunt(suite), []
-    for change in choose(suite.copy, options.seed):
-        if len(results) == options.count:
-            break
-        unchanged = (suite.copy / change.file).read_text(encoding="utf-8")
-        if not re.search(options.only, change.name) or not hunted.is_worth_it(change, unchanged):
-            continue
-        started = time.monotonic()
-        by, hung = ("", False) if options.list else hunted.finder(change, unchanged)
-        results.append({**asdict(change), "found_by": by, "hung": hung,
-                        "seconds": round(time.monotonic() - started, 1)})
-        outcome = "" if options.list else f"{'found' if by else 'SURVIVED'}  "
-        print(f"{len(results):3}  {outcome}{change.name}{'  ' + by if by else ''}", flush=True)
-        if options.save:
-            options.save.write_text(json.dumps({"results": results, "red": hunted.red,
-                                                "flaky": hunted.flaky}, indent=1))
-    return results
-
-
-def main() -> int:
-    options = arguments()
+    options = parser.parse_args()
     os.nice(10)
     Path("/proc/self/oom_score_adj").write_text("1000")  # a mutant that takes all memory ends first
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        results = hunt(options, Path(scratch))
-    survivors = [result for result in results if not result["found_by"]]
+        hunt = Hunt(options, Path(scratch))
+        hunt.run()
+    survivors = [result for result in hunt.results if not result["found_by"]]
     if not options.list:
-        print(f"{len(results)} mutants, {len(results) - len(survivors)} found, "
+        print(f"{len(hunt.results)} mutants, {len(hunt.results) - len(survivors)} found, "
               f"{len(survivors)} survived")
     return 0
 
