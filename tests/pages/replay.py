@@ -16,7 +16,8 @@ A page's blocks are played from its top to its bottom. ```console is the first t
 
 Numbers of four digits and more stand for any number (PIDs, ports, sizes), unless they are
 round or a power of two; before `kB` they must be right to a factor of two. So do numbers with
-a decimal point. The rows of `ss` and `ps` come in any order.
+a decimal point and, in a block with the word `about`, all numbers. The rows of `ss` and `ps`
+come in any order.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from typing import Callable
 from pages.page import Page
 
 PROMPT = "\x1e"
+ABOUT = "\x1f"  # before a shown line: its numbers are examples
 KEYS = {"^C": "\x03", "^D": "\x04", "^Z": "\x1a"}
 PATIENCE_S = 30.0
 NOTICE = re.compile(r"\[\d+\][+-]? +(Done|Exit|Terminated|Killed|Interrupt|Running)\b.*")
@@ -51,6 +53,8 @@ def varies(number: str) -> bool:
 
 
 def alike(shown: str, real: str) -> bool:
+    if shown.startswith(ABOUT):
+        shown, real = (re.sub(r"\d+", "0", text) for text in (shown[1:], real))
     pattern, printed = "", []
     for token in TOKEN.findall(shown.rstrip()):
         if token == "...":
@@ -104,7 +108,8 @@ def steps_of(page: Page) -> list[Step]:
     for block in page.blocks_of("console"):
         if "not-run" in block.words:
             continue
-        place = (int(block.words[1]) if len(block.words) > 1 else 1, block.line)
+        place = (next((int(word) for word in block.words if word.isdigit()), 1), block.line)
+        about = ABOUT if "about" in block.words else ""
         steps.append(Step(*place, block.line, ""))
         for number, line in enumerate(block.lines, start=block.line):
             if line.startswith("$ "):
@@ -114,7 +119,7 @@ def steps_of(page: Page) -> list[Step]:
             elif line in KEYS:
                 steps.append(Step(*place, number, line))
             elif line.strip():
-                steps[-1].shown.append(line)
+                steps[-1].shown.append(line if line == "..." else about + line)
     return [step for step in steps if step.typed or step.shown]
 
 
@@ -142,7 +147,7 @@ class Terminal:
         self.command = "the shell"
 
     def lines(self) -> list[str]:
-        text = self.output.decode("utf-8", "replace").replace("\r", "").replace(PROMPT, "")
+        text = re.sub(r"\x1b\[[\d;]*m|\r|" + PROMPT, "", self.output.decode("utf-8", "replace"))
         return [line for line in text.split("\n") if line.strip() and not NOTICE.match(line)]
 
     def prompt(self) -> bool:
