@@ -65,7 +65,8 @@ def start(command: Sequence[str], env: Mapping[str, str] = {},
           **options: Any) -> "subprocess.Popen[bytes]":
     """A process group of its own, with nothing on its stdin unless `stdin` says so. `env` is
     added to the environment. End it with end()."""
-    options.setdefault("stdin", subprocess.DEVNULL)
+    if options.get("stdin") is None:
+        options["stdin"] = subprocess.DEVNULL
     _undertaker(os.getpid())
     process = subprocess.Popen([str(word) for word in command], env=environment(env),
                                start_new_session=True, **options)
