@@ -285,7 +285,7 @@ class ClientProgram(Program):
                             f"that is: {lines[-1]!r}")
         guests, echoes, errors = (int(number) for number in found.groups())
         self.story.check((errors == 0) == (self.ended == 0), "an exit status true to its report",
-                         f"'{lines[-1]}' came with {status_name(self.ended)}")
+                         f"'{lines[-1]}' came with {status_name(self.ended or 0)}")
         return guests, echoes, errors
 
     def stop(self) -> None:

@@ -31,7 +31,7 @@ class Program:
     def __init__(self, chapter: Chapter, story: Story, arguments: Sequence[str],
                  command: Sequence[str] = (), shell: str = "", prefix: Sequence[str] = (),
                  env: Mapping[str, str] = {}, variant: str = VARIANT, enter: Sequence[str] = (),
-                 held_below: int = 0, stdin: Stream = None, stdout: Stream = None,
+                 stdin: Stream = None, stdout: Stream = None,
                  stderr: Stream = None, told: str = "", **options: Any) -> None:
         self.chapter, self.story, self.is_foreign = chapter, story, bool(command)
         self.ended: Optional[int] = None  # the exit status, once the test has asked for it
@@ -41,10 +41,9 @@ class Program:
         if not command:
             words[0] = str(program(chapter, self.role, variant))
             env = {**inject.environment(inject.RULES), **env}
-        argv = proc.in_shell([*enter, *prefix, *words], shell)
         try:
-            self.process = proc.start(proc.holding(argv, held_below), env, stdin=stdin,
-                                      stdout=stdout, stderr=stderr, **options)
+            self.process = proc.start(proc.in_shell([*enter, *prefix, *words], shell), env,
+                                      stdin=stdin, stdout=stdout, stderr=stderr, **options)
         except OSError as error:
             story.fail(f"the {self.role} to start", f"it cannot: {error}")
         story.witnesses.append(self._testimony)

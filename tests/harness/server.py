@@ -36,7 +36,6 @@ class Server(Program):
 
     port     another number than 0; None: without the option
     stdout, stderr   a descriptor of ours instead of a pipe that is read
-    held_below       every descriptor below this number is in use when it starts
     network  where it runs, if not in ours
     """
 
@@ -69,15 +68,11 @@ class Server(Program):
         return self
 
     def _is_ready(self) -> bool:
+        line = LISTENING.search(self.log.text)
+        found = (line[1].strip("[]"), int(line[2])) if line else None
         if self.is_foreign:
             found = proc.listening(self.process.pid, self.port)
-        elif self.process.stdout:
-            line = LISTENING.search(self.log.text)
-            found = (line[1].strip("[]"), int(line[2])) if line else None
-        else:
-            found = proc.listening(self.process.pid)
-        # With stdout closed by `shell` its line goes nowhere.
-        if not found and not self.is_foreign and not self.log.is_open():
+        elif not found and not self.log.is_open():
             found = proc.listening(self.process.pid)
         if found:
             self.host, self.port = found
