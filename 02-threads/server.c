@@ -136,7 +136,8 @@ static int open_listener(const char *host, long port, int flags, struct address 
         exit(EXIT_FAILURE);
     }
     freeaddrinfo(list);
-    (void)getsockname(fd, &here->any, &size); /* the real port, if it was 0 */
+    if (getsockname(fd, &here->any, &size) == -1) /* the real port, if it was 0 */
+        err(EXIT_FAILURE, "getsockname");
     return fd;
 }
 
