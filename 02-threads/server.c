@@ -1,154 +1,167 @@
-/* 02-threads/server.c: a host for every guest.
+/* 02-threads/server.c: a thread for each connection.
  *
- * The host at the door takes in a guest and hands him to a host of his own: a thread.
- * Each of them may sleep in a call as long as he likes; nobody else waits for it. The
- * kernel switches between them; the price is a stack for each.
+ * Every call blocks, but only its own thread: while one sleeps in recv() for its client,
+ * the main thread accepts the next. The kernel switches between them.
  */
+#define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
-#include <malloc.h>
-#include <poll.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "address.h"
+#include "log.h"
 #include "options.h"
-#include "process.h"
-#include "sockets.h"
 
-#define PLATE_SIZE (64 * 1024)
-#define REST_MS 100 /* when nobody can be taken in: look at the door again after this */
+#define BUFFER_SIZE (64 * 1024)
+#define ACCEPT_BACKOFF_MS 100
 
-/* A thread's own stack: the plate, and as much again for everything else, of which we
- * have measured an eighth in use (tests/test_server_stacks.py). Only pages that are
- * touched cost memory; but where addresses are limited (ulimit -v, 32 bits) the default
- * of 8 MiB is a wall after a handful of guests. */
-#define STACK_SIZE (2 * PLATE_SIZE)
-
-/* What the host at the door tells the host at the table; freed by the latter. */
-struct guest {
-    int socket;
-    bool quiet;
-    struct address who;
-};
-
-/* A blocking write takes everything, unless something interrupts it; then it tells how
- * many bytes it took. A non-blocking one, from chapter 03 on, takes what there is room
- * for. Whoever ignores that number loses the rest. Returns 0 or -errno. */
-static int write_all(int guest, const unsigned char *plate, size_t length)
+/* send() may take fewer bytes than it is given; it returns how many it took. Returns
+ * false after an error, with the reason in errno. */
+static bool send_all(int fd, const unsigned char *bytes, size_t length)
 {
     while (length > 0) {
-        ssize_t sent = socket_write(guest, plate, length);
-        if (sent < 0)
-            return (int)sent;
-        plate += sent;
+        ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
+        if (sent == -1 && errno == EINTR)
+            continue;
+        if (sent == -1)
+            return false;
+        bytes += sent;
         length -= (size_t)sent;
     }
-    return 0;
+    return true;
 }
 
-/* Until the guest leaves: take an order, bring it back. An error ends this guest, never
- * the restaurant. */
-static void serve_guest(int guest)
+/* Echoes until the peer ends its side. An error ends this connection, not the server. */
+static void serve_connection(int fd)
 {
-    unsigned char plate[PLATE_SIZE];
+    unsigned char buffer[BUFFER_SIZE]; /* on the stack: each thread has its own */
+    ssize_t length;
 
-    for (;;) {
-        ssize_t length = socket_read(guest, plate, sizeof plate);
-        if (length == 0)
-            return; /* the guest has said goodbye, and everything is on his table */
-        if (length < 0) {
-            log_error("Failed to read from socket; err = %s", strerror((int)-length));
+    while ((length = recv(fd, buffer, sizeof buffer, 0)) != 0) {
+        if (length == -1 && errno == EINTR)
+            continue;
+        if (length == -1) {
+            log_error("Failed to read from socket; err = %s", strerror(errno));
             return;
         }
-        int error = write_all(guest, plate, (size_t)length);
-        if (error < 0) {
-            log_error("Failed to write to socket; err = %s", strerror(-error));
+        if (!send_all(fd, buffer, (size_t)length)) {
+            log_error("Failed to write to socket; err = %s", strerror(errno));
             return;
         }
     }
 }
 
-/* A thread's whole life: one guest. */
-static void *host(void *argument)
-{
-    struct guest guest = *(struct guest *)argument;
+struct connection {
+    int fd;
+    struct address peer;
+};
 
-    free(argument);
-    serve_guest(guest.socket);
-    /* all is sent; what close() could still report changes nothing */
-    (void)close(guest.socket);
-    if (!guest.quiet)
-        log_line("Connection closed by %s", address_name(&guest.who).text);
+static sem_t copied; /* posted by a new thread when it has copied its argument */
+
+/* The life of a thread: one connection, from beginning to end. */
+static void *connection_thread(void *argument)
+{
+    struct connection conn = *(struct connection *)argument;
+
+    (void)sem_post(&copied);
+    log_line("New connection from: %s", address_name(&conn.peer).text);
+    serve_connection(conn.fd);
+    (void)close(conn.fd); /* all is sent, or lost already: no error can change that */
+    log_line("Connection closed by %s", address_name(&conn.peer).text);
     return NULL;
 }
 
-/* Finds a host for the guest. No memory or no thread left: this guest is turned away, and
- * those who have a host notice nothing. */
-static void seat(struct guest seated, const pthread_attr_t *attributes)
+/* Starts a thread for this connection; without one, turns the client away.
+ *
+ * The thread gets a stack of the usual size, 8 MiB (ulimit -s). Those are addresses, not
+ * memory: a page of it becomes memory when it is first touched. */
+static void start_thread(struct connection conn)
 {
     pthread_t thread;
-    struct guest *guest = malloc(sizeof *guest);
-    int error = ENOMEM;
+    int error = pthread_create(&thread, NULL, connection_thread, &conn);
 
-    if (guest != NULL) {
-        *guest = seated;
-        error = pthread_create(&thread, attributes, host, guest);
-    }
     if (error != 0) {
-        log_error("Failed to serve %s; err = %s", address_name(&seated.who).text,
+        log_error("Failed to serve %s; err = %s", address_name(&conn.peer).text,
                   strerror(error));
-        free(guest);
-        (void)close(seated.socket);
+        (void)close(conn.fd);
+        return;
     }
+    (void)pthread_detach(thread); /* nobody joins it: its stack is freed at its end */
+    while (sem_wait(&copied) == -1)
+        continue; /* EINTR; until it is copied, `conn` must stay */
 }
 
-/* Nobody waits for a host to come home: detached, his stack is free when he has finished.
- * And no thread gets a heap of its own: each would set 64 MiB of addresses aside. */
-static void describe_hosts(pthread_attr_t *attributes)
+/* Listens on the first address of `host` that works (a name may have several, IPv6 and
+ * IPv4); *here is that address. `flags` is 0; from chapter 3 on, SOCK_NONBLOCK. Accepted
+ * sockets inherit TCP_NODELAY and SO_OOBINLINE from the listener. */
+static int open_listener(const char *host, long port, int flags, struct address *here)
 {
-    (void)mallopt(M_ARENA_MAX, 1); /* without it: fewer guests at once */
-    int error = pthread_attr_init(attributes);
-    if (error == 0)
-        error = pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
-    if (error == 0)
-        error = pthread_attr_setstacksize(attributes, STACK_SIZE);
-    if (error != 0)
-        fail("thread attributes: %s", strerror(error));
-}
+    struct addrinfo *list = address_list(host, port);
+    socklen_t size = sizeof *here;
+    const char *step = "socket";
+    int fd = -1, yes = 1;
 
-/* No descriptor or no memory for one more guest. He stays at the door; asking again at
- * once would only burn the processor. Says so once; *shortage is the error said last. */
-static void rest_at_the_door(int error, int *shortage)
-{
-    if (error != *shortage)
-        log_error("Failed to accept; err = %s; trying again", strerror(error));
-    *shortage = error;
-    (void)poll(NULL, 0, REST_MS); /* waits for nobody; too short a rest does no harm */
+    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+        memcpy(here, at->ai_addr, at->ai_addrlen);
+        step = "socket";
+        fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+        if (fd == -1)
+            continue;
+        /* Restart at once, though the kernel still remembers old connections. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        /* Send the end of an echo at once, not when the bytes before it are confirmed. */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        /* Keep a byte sent with MSG_OOB in the stream, to be echoed like the rest. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof yes);
+        step = "bind";
+        if (bind(fd, at->ai_addr, at->ai_addrlen) == 0) {
+            step = "listen";
+            if (listen(fd, SOMAXCONN) == 0)
+                break;
+        }
+        (void)close(fd); /* keeps errno: fd is a valid descriptor */
+        fd = -1;
+    }
+    if (fd == -1) {
+        int error = errno; /* address_name() may change it */
+        warnx("%s %s: %s", step, address_name(here).text, strerror(error));
+        if (error == EADDRINUSE)
+            warnx("choose another port with --port");
+        exit(EXIT_FAILURE);
+    }
+    freeaddrinfo(list);
+    (void)getsockname(fd, &here->any, &size); /* the real port, if it was 0 */
+    return fd;
 }
 
 int main(int argc, char **argv)
 {
-    struct address here;
-    pthread_attr_t attributes;
-    int shortage = 0;
+    struct server_options options = server_options(argc, argv, NULL);
+    struct address here, peer;
+    bool accept_failed = false; /* true: the last one did, and we have said so */
 
-    process_start("server");
-    struct server_options options = server_options(argc, argv);
-    describe_hosts(&attributes);
-    int door = socket_listen(options.host, options.port, 0, &here);
+    log_start();
+    (void)sem_init(&copied, 0, 0);
+    int listener = open_listener(options.host, options.port, 0, &here);
     log_line("✅ Server listening on %s", address_name(&here).text);
+    log_quiet = options.quiet; /* only now: the address is printed in any case */
 
     for (;;) {
-        struct guest guest = {.quiet = options.quiet};
-        guest.socket = socket_accept(door, 0, &guest.who);
-        if (guest.socket < 0) {
-            rest_at_the_door(-guest.socket, &shortage);
+        int fd = accept_next(listener, 0, &peer);
+        if (fd < 0) { /* short of something: the connection waits in the backlog */
+            if (!accept_failed)
+                log_error("Failed to accept; err = %s; trying again", strerror(-fd));
+            accept_failed = true;
+            (void)usleep(ACCEPT_BACKOFF_MS * 1000);
             continue;
         }
-        shortage = 0;
-        if (!options.quiet)
-            log_line("New connection from: %s", address_name(&guest.who).text);
-        seat(guest, &attributes);
+        accept_failed = false;
+        start_thread((struct connection){fd, peer});
     }
 }
