@@ -23,20 +23,23 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for --import-mode=importlib
 
+from faults import plugin as faults
 from harness import report
 from harness.chapters import CHAPTERS, VARIANT, VARIANTS, Chapter, foreign
 from harness.network import Network
 from harness.peer import ClientProgram, Peer, Script, Terminal
 from harness.server import Server
-from harness.story import Story
+from harness.story import Story, WallReached
+import inject
 
 MARKS = (
     "promise(name): only for chapters with this promise in harness/chapters.py",
     "ours_only(what): a promise of this project's chapters, not of every echo server",
     "wall(chapter, why): this chapter cannot pass, and that is its lesson",
     "no_sanitizer(why): means nothing in a program built with a sanitizer",
+    "no_inject(why, rule=''): means nothing under INJECT, or under this rule of it",
+    "fault(number, ..., happened='served', chapter=''): a row of docs/faults.md",
     "of_clients: checks a client, and so is for --client and not for --server",
-    "fault(number, ..., happened='served'): a row of the list of faults; what came of it",
     "thorough: takes long, and so runs only with THOROUGH=1",
 )
 
@@ -48,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                      help="check this client instead, e.g. 'nc -N 127.0.0.1 {port}'")
     parser.addoption("--promise", action="append", default=[], choices=["clean_end"],
                      help="what your server promises besides: a clean end at Ctrl-C")
+    parser.addoption("--behaviour", action="store_true",
+                     help="only what programs do: hold no page against it")
+    faults.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,10 +64,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if VARIANT not in VARIANTS:
         raise pytest.UsageError(f"SAN is one of address and thread, not {VARIANT}")
+    if VARIANT != "plain" and inject.RULES:
+        raise pytest.UsageError("SAN and INJECT both want to come first: one of them, please")
     for option in ("--server", "--client"):
         if "{port}" not in config.getoption(option) and config.getoption(option):
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
     config.pluginmanager.register(report)
+    if not config.getoption("--behaviour"):
+        faults.configure(config)
     _be_an_ordinary_process()
 
 
@@ -102,7 +112,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _walls(metafunc: pytest.Metafunc, chapter: Chapter) -> list[pytest.MarkDecorator]:
     """A wall must hold: a chapter that passes has outgrown it, and another failure is none."""
-    return [pytest.mark.xfail(reason=mark.args[1], strict=True, raises=report.WallReached)
+    return [pytest.mark.xfail(reason=mark.args[1], strict=True, raises=WallReached)
             for mark in metafunc.definition.iter_markers("wall") if mark.args[0] == chapter.name]
 
 
@@ -126,6 +136,10 @@ def _reasons_to_skip(config: pytest.Config, item: pytest.Item) -> Iterator[str]:
     if VARIANT != "plain":
         for mark in item.iter_markers("no_sanitizer"):
             yield f"SAN={VARIANT}: {mark.args[0]}"
+    for mark in item.iter_markers("no_inject"):
+        why, rule = (*mark.args, "")[:2]
+        if inject.RULES and f"{rule}=" in f"{inject.RULES}=":
+            yield f"INJECT='{inject.RULES}': {why}"
     if not _is_foreign(config):
         return
     option = "--client" if item.get_closest_marker("of_clients") else "--server"
@@ -140,10 +154,9 @@ def _reasons_to_skip(config: pytest.Config, item: pytest.Item) -> Iterator[str]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Notes on the report what it is about, for the pages that are made of reports."""
+    """For start_server: after a failure nothing else needs to be said."""
     outcome = yield
-    result = outcome.get_result()  # type: ignore[attr-defined]
-    result.user_properties += report.properties(item)
+    item.has_failed = outcome.get_result().failed  # type: ignore[attr-defined]
 
 
 # ---- fixtures ------------------------------------------------------------------------------
@@ -164,12 +177,15 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter,
         servers.append(Server(chapter, story, *arguments, **{"command": command, **options}))
         return servers[-1].wait_until_ready()
 
-    with contextlib.ExitStack() as last:
-        for_each = lambda act: [act(server) for server in servers]
-        last.callback(for_each, Server.check_last_words)
-        last.callback(lambda: [last.callback(server.stop) for server in servers])
-        yield start
-        for_each(Server.expect_health)
+    yield start
+    with contextlib.ExitStack() as last:  # all of them, whatever goes wrong with one
+        checks = [] if getattr(request.node, "has_failed", False) else servers
+        for server in checks:
+            last.callback(server.check_last_words)
+        for server in servers:
+            last.callback(server.stop)
+        for server in checks:
+            server.expect_health()
 
 
 def _server_command(config: pytest.Config) -> str:

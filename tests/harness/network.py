@@ -19,14 +19,21 @@ from . import proc
 
 # Runs inside. Sets the rules, says "ready", then answers each byte with a new TCP socket.
 INSIDE = """
-import fcntl, pathlib, socket, struct, sys
+import fcntl, pathlib, socket, struct, sys, time
 
 channel = socket.socket(fileno=int(sys.argv[1]))
 with socket.socket() as any_socket:
     if int(sys.argv[2]):  # ip link set lo mtu ...
         fcntl.ioctl(any_socket, 0x8922, struct.pack("16si12x", b"lo", int(sys.argv[2])))
     fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))  # ip link set lo up
-for rule in sys.argv[3:]:
+if sys.argv[3]:  # ip address add ... dev lo
+    with socket.socket(socket.AF_INET6) as any_socket:
+        address = socket.inet_pton(socket.AF_INET6, sys.argv[3])
+        fcntl.ioctl(any_socket, 0x8916, struct.pack("16sIi", address, 64, 1))
+    tentative = lambda line: int(line.split()[4], 16) & 0x40  # until then nobody can bind it
+    while any(map(tentative, pathlib.Path("/proc/net/if_inet6").read_text().splitlines())):
+        time.sleep(0.002)
+for rule in sys.argv[4:]:
     name, _, value = rule.partition("=")
     pathlib.Path("/proc/sys/net", name).write_text(value)
 channel.send(b"ready")
@@ -60,14 +67,14 @@ def _try(kind: str) -> tuple[list[str], str]:
 class Network:
     """Network({"ipv4/tcp_wmem": "4096 4096 4096"}): what sysctl -w net... would set."""
 
-    def __init__(self, rules: Mapping[str, str] = {}, mtu: int = 0) -> None:
+    def __init__(self, rules: Mapping[str, str] = {}, mtu: int = 0, address: str = "") -> None:
         words = unshare("--net")
         self._with_user = "--map-root-user" in words
         self._channel, inside = socket.socketpair()
         with inside:
             self._helper = proc.start(
                 [*words, sys.executable, "-c", INSIDE, str(inside.fileno()), str(mtu),
-                 *(f"{name}={value}" for name, value in rules.items())],
+                 address, *(f"{name}={value}" for name, value in rules.items())],
                 pass_fds=[inside.fileno()], stderr=subprocess.PIPE)
         if self._channel.recv(16) != b"ready":
             trouble = self._helper.communicate()[1].decode().splitlines()

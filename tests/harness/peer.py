@@ -27,6 +27,8 @@ from typing import IO, Any, Callable, Iterator, Mapping, Optional, Sequence, Uni
 
 import pytest
 
+import inject
+
 from . import proc
 from .chapters import VARIANT, Chapter, program
 from .proc import PATIENCE, Output, status_name
@@ -202,6 +204,7 @@ class ClientProgram:
         self._files: list[IO[bytes]] = [self._out, self._err]
         story.tell(f"started {_as_typed(argv, stdin, shell, env)}")
         if not chapter.client:
+            env = {**inject.environment(inject.RULES), **env}
             argv[0] = str(program(chapter, "client", variant))
         self.started_at = time.monotonic()
         self.process = proc.start(

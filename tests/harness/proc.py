@@ -91,7 +91,7 @@ def run(command: Sequence[str], env: Mapping[str, str] = {}, within: float = PAT
         out, err = process.communicate(timeout=within)
     finally:
         end(process)
-    text = [data and data.decode("utf-8", "replace") for data in (out, err)]
+    text = [data if data is None else data.decode("utf-8", "replace") for data in (out, err)]
     return subprocess.CompletedProcess(command, process.returncode, *text)
 
 

@@ -10,24 +10,6 @@ from typing import Any, Optional
 
 import pytest
 
-from .story import Story, WallReached
-
-__all__ = ["Progress", "WallReached", "properties", "pytest_terminal_summary", "readable"]
-
-
-def properties(item: pytest.Item) -> list[tuple[str, object]]:
-    """("chapter", name), ("faults", [numbers]) and ("happened", words), where there are such."""
-    found: list[tuple[str, object]] = []
-    chapter = getattr(getattr(item, "callspec", None), "params", {}).get("chapter")
-    if chapter:
-        found.append(("chapter", chapter.name))
-    for mark in item.iter_markers("fault"):
-        story = getattr(item, "funcargs", {}).get("story")
-        told = story.happened if isinstance(story, Story) else ""
-        found += [("faults", list(mark.args)),
-                  ("happened", told or mark.kwargs.get("happened", "served"))]
-    return found
-
 
 class Progress:
     """At a terminal: one line that is written again and again. A failure leaves a line."""
@@ -88,11 +70,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for report in terminalreporter.stats.get("skipped", ()):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         skipped[str(reason).replace("Skipped: ", "", 1)] += 1
-    walls = {dict(report.user_properties).get("chapter", ""): report.wasxfail
-             for report in terminalreporter.stats.get("xfailed", ())}
+    walls = terminalreporter.stats.get("xfailed", ())
     if walls:
-        terminalreporter.write_line("\nthe walls, one a chapter and more, stand where they should:")
-    for report in terminalreporter.stats.get("xfailed", ()):
+        terminalreporter.write_line("\nthe walls stand, each where its chapter ends:")
+    for report in walls:
         terminalreporter.write_line(f"  {readable(report.nodeid)}\n      no: {report.wasxfail}")
     if skipped:
         terminalreporter.write_line("\nnot tried here:")

@@ -14,6 +14,8 @@ import subprocess
 import time
 from typing import IO, Callable, Iterator, Mapping, Optional, Sequence, Union
 
+import inject
+
 from . import proc
 from .chapters import VARIANT, Chapter, program
 from .client import Client, Crowd
@@ -26,7 +28,7 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
            "== Invalid ", "uninitialised", "definitely lost")  # the last three: valgrind
 LISTENING = re.compile(r"^✅ Server listening on (.+):(\d+)$", re.MULTILINE)
 SANITIZED = VARIANT != "plain"
-GLIMPSE = 0.5  # seconds: enough to say "it waits" where that is what we expect
+GLIMPSE = 0.25  # seconds: enough to say "it waits" where that is what we expect
 LOOKS = 6  # at the CPU; one look without load is enough
 
 Stream = Union[None, int, IO[bytes]]
@@ -53,7 +55,7 @@ class Server:
         self.chapter, self.story, self.network = chapter, story, network
         self.host, self.port = "127.0.0.1", port or 0
         self.ended: Optional[int] = None  # the exit status, once the test has asked for it
-        self._clients: list[Client] = []
+        self.clients: list[Client] = []
         self._foreign = bool(command)
         if command:
             self.port = self.port or _free_port()
@@ -63,6 +65,7 @@ class Server:
             options = [] if port is None else ["--port", str(port)]
             argv = [str(program(chapter, "server", variant)), *options, *arguments]
             self.name = f"{chapter.name}/server"
+            env = {**inject.environment(inject.RULES), **env}
         story.tell(f"started {self._as_typed(argv, shell, prefix, env)}")
         argv = [*(network.enter if network else ()), *prefix, *argv]
         try:
@@ -129,7 +132,7 @@ class Server:
         """One that has not connected yet."""
         client = Client(self.story, self.address, receive_buffer,
                         self.network.socket if self.network else socket.socket)
-        self._clients.append(client)
+        self.clients.append(client)
         return client
 
     def client(self, receive_buffer: int = 0) -> Client:
@@ -204,19 +207,19 @@ class Server:
         self.story.check(kept, f"memory to come back to what it was, {at_most >> 10} KiB",
                          f"it is {self.resident() >> 10} KiB")
 
-    def expect_idle(self, when: str) -> None:
+    def expect_idle(self, when: str, seconds: float = 0.15) -> None:
         """Next to no CPU. One window without load is enough: what spins never has one."""
         self.story.tell(f"watched the server's CPU {when}")
         loads = []
         for _ in range(LOOKS):
-            loads.append(self.load())
+            loads.append(self.load(seconds))
             if loads[-1] < 0.2:
                 return
         self.story.fail("the server to sleep while nothing can be done",
                         f"in each of {LOOKS} looks it kept {min(loads):.0%} of a core busy or "
                         "more: it spins")
 
-    def load(self, seconds: float = 0.3) -> float:
+    def load(self, seconds: float) -> float:
         """The share of one core that it uses, over a window of real time."""
         pids = self.pids
         awake, start = proc.awake_seconds(pids), time.monotonic()
@@ -284,7 +287,7 @@ class Server:
 
     def stop(self) -> None:
         """Whatever happened: afterwards there is neither process nor open socket."""
-        for client in self._clients:
+        for client in self.clients:
             client.close()
         if SANITIZED and self.chapter.clean_end and self.process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
