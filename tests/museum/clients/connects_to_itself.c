@@ -5,7 +5,7 @@
  * connected to itself, and everything that it sends comes back.
  * Seen: https://github.com/tokio-rs/tokio/issues/3405
  * Expect: TODO
- * Caught by: TODO
+ * Caught by: tests/client/test_addresses.py::test_a_client_does_not_take_itself_for_a_server
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -4,7 +4,7 @@
  * can arrive, recv() blocks until somebody kills the program.
  * Seen: https://github.com/banu/tinyproxy/pull/2
  * Expect: TODO
- * Caught by: TODO
+ * Caught by: tests/client/test_patience.py::test_a_server_without_progress_is_given_up
  */
 #define _GNU_SOURCE
 #include "../right.h"
