@@ -122,7 +122,7 @@ static bool there_is_news(void)
 /* ---- what can happen next ---------------------------------------------------------------------- */
 
 struct act {
-    enum { COME, SAY, END, RESET, HEAR, SEND, WAKE, CANCEL, PAUSE } what;
+    enum { COME, SAY, END, RESET, HEAR, SEND, WAKE, CANCEL, STOP, PAUSE } what;
     struct peer *peer;
     int number;
 };
@@ -170,6 +170,8 @@ static void list_acts(bool asleep)
     }
     if (world.left.messages > 0)
         add(SEND, NULL, 0);
+    if (world.left.stops > 0 && !asleep)
+        add(STOP, NULL, 0);
     for (int i = 0; i < MOST_TASKS && !asleep; i++) {
         if (world.left.wakes > 0 && task_is_there(i))
             add(WAKE, NULL, i);
@@ -246,6 +248,10 @@ static void perform(struct act act)
         world.left.cancels--;
         task_cancel_now(act.number);
         break;
+    case STOP:
+        world.left.stops--;
+        runtime_stops();
+        break;
     case PAUSE:
         world.left.delays -= world.left.delays > 0;
         tell("%d ms go by", act.number);
@@ -313,7 +319,7 @@ static void sleep_until_news(int ms)
 void world_meddles(void)
 {
     list_acts(false);
-    while (acts.count > 0 && acts.list[0].what != WAKE && acts.list[0].what != CANCEL)
+    while (acts.count > 0 && acts.list[0].what < WAKE)
         memmove(acts.list, acts.list + 1, (size_t)--acts.count * sizeof *acts.list);
     int choice = acts.count == 0 ? 0 : choose(acts.count + 1);
     if (choice > 0)
@@ -391,6 +397,8 @@ int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
     may_happen(false);
     if (fd < FIRST_FD || fd >= MOST_FDS || table[fd].kind == UNUSED)
         wrong("epoll_ctl: there is no descriptor %d", fd);
+    if (operation == EPOLL_CTL_DEL && table[fd].watch.events == 0)
+        return (int)fails(ENOENT);
     if (operation == EPOLL_CTL_DEL) {
         table[fd].watch.events = 0;
         forget_news(fd);

@@ -35,9 +35,11 @@ struct scenario {
     int messages;  /* from another thread */
     int wakes;     /* for nothing */
     int cancels;
+    int stops;
     int resets;
     int faults;   /* EINTR; less sent than there is room for; no memory */
     int delays;   /* the clock moves on although somebody could do something */
+    int permits;  /* so many peers are served at a time; 0: all */
     bool accepts; /* the peers come through a listener */
     bool limits;  /* each read has a limit */
     bool notices; /* a task waits for the ends of the others through a notify */
@@ -56,6 +58,7 @@ void run(const struct scenario *scenario);
 bool task_is_there(int number);
 void task_wake_for_nothing(int number);
 void task_cancel_now(int number);
+void runtime_stops(void);
 void other_thread_sends(void);
 
 /* The thread is about to sleep: no task may have been woken and not polled. */

@@ -17,6 +17,7 @@ static struct tcp_listener listener;
 static struct address here, peer;
 static struct tcp_stream streams[2]; /* what a connect opens */
 static struct notify notify;
+static struct semaphore semaphore;
 static struct counts counts;
 static struct inbox inbox;
 static struct message message, *received;
@@ -34,14 +35,14 @@ union any {
     struct notified notified;
     struct join join;
     struct tasks_drained drained;
-    struct until_stop until;
+    struct stopped stopped;
+    struct semaphore_acquire acquire;
     struct inbox_receive receive;
     struct offload offload;
     struct timeout timeout;
-    struct race race;
     struct tcp_idle idle;
 };
-static union any first, second, inner[4];
+static union any first, second, inner[2];
 
 /* ---- the leaves -------------------------------------------------------------------- */
 
@@ -116,6 +117,12 @@ static void cause_notification(void)
     notify_all(&notify);
 }
 
+static void cause_permits(void)
+{
+    semaphore_release(&semaphore);
+    semaphore_release(&semaphore);
+}
+
 static void cause_time(void)
 {
     pass(20000);
@@ -134,17 +141,17 @@ static void cause_result(void)
     go = true;
 }
 
-/* What a combinator awaits: two for each of first and second. */
+/* What a combinator awaits. */
 static struct future *inner_read(union any *at)
 {
-    union any *its = &inner[at == &first ? 0 : 2];
+    union any *its = &inner[at == &second];
     its->read = tcp_read(&pair.stream, &byte, 1);
     return &its->future;
 }
 
 static struct future *inner_sleep(union any *at)
 {
-    union any *its = &inner[at == &first ? 1 : 3];
+    union any *its = &inner[at == &second];
     its->sleep = sleep_for(FOREVER);
     return &its->future;
 }
@@ -162,12 +169,12 @@ LEAF(sleep, sleep_for(10000))
 LEAF(notified, notified(&notify))
 LEAF(join, counts.handle)
 LEAF(drained, tasks_drained())
-LEAF(until, until_stop(inner_sleep(at)))
+LEAF(stopped, stopped())
+LEAF(acquire, semaphore_acquire(&semaphore))
 LEAF(receive, inbox_receive(&inbox, &received))
 LEAF(offload, offload(work, NULL))
 LEAF(timeout, timeout(inner_sleep(at), 10000))
-LEAF(race, race(inner_read(at), inner_sleep(at)))
-LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10))
+LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10000))
 
 enum sharing { ONE, EACH_ITS_OWN, ALL };
 static const struct leaf {
@@ -185,11 +192,11 @@ static const struct leaf {
     {"notified", prepare_nothing, make_notified, cause_notification, ALL},
     {"join", prepare_task, make_join, cause_end, ONE},
     {"tasks_drained", prepare_detached_task, make_drained, cause_end, ALL},
-    {"until_stop", prepare_nothing, make_until, stop_now, ALL},
+    {"stopped", prepare_nothing, make_stopped, stop_now, ALL},
+    {"semaphore_acquire", prepare_nothing, make_acquire, cause_permits, ALL},
     {"inbox_receive", prepare_inbox, make_receive, cause_message, ALL},
     {"offload", prepare_nothing, make_offload, cause_result, EACH_ITS_OWN},
     {"timeout", prepare_nothing, make_timeout, cause_time, EACH_ITS_OWN},
-    {"race", prepare_stream, make_race, cause_data, ALL},
     {"tcp_idle", prepare_stream, make_idle, cause_data, ALL},
 };
 
@@ -204,11 +211,19 @@ static void ask_all(void (*question)(const struct leaf *leaf), enum sharing leas
         about = leaves[i].name;
         counts = (struct counts){0};
         notify = (struct notify){0};
+        semaphore = (struct semaphore){0};
         go = false;
+        pair.other = pair.stream.source.fd = inbox.event.fd = listener.source.fd = -1;
+        streams[0].source.fd = streams[1].source.fd = -1;
         leaves[i].prepare();
         question(&leaves[i]);
         future_drop(&first.future);
         future_drop(&second.future);
+        pair_close(&pair);
+        tcp_listener_close(&listener);
+        tcp_stream_close(&streams[0]);
+        tcp_stream_close(&streams[1]);
+        inbox_close(&inbox);
         runtime_close();
         check(runtime_open() == 0);
     }

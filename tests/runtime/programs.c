@@ -5,6 +5,7 @@
 #include "inbox.h"
 #include "net.h"
 #include "runtime.h"
+#include "stop.h"
 #include "sync.h"
 #include "task.h"
 #include "timer.h"
@@ -22,7 +23,9 @@ static int task_count;
 static struct scenario scenario;
 static unsigned char scratch[SCRATCH];
 static struct notify notify;
-static int over; /* peers whose task has ended */
+static struct semaphore semaphore;
+static int serving; /* tasks with a permit */
+static int over;    /* peers whose task has ended */
 static struct inbox inbox;
 static struct message messages[8];
 static int sent, received;
@@ -40,6 +43,9 @@ struct serve {
     struct async async;
     struct tcp_stream stream;
     struct peer *peer;
+    bool permitted; /* by the semaphore */
+    struct semaphore_acquire acquire;
+    struct stopped stopped;
     struct tcp_read read;
     struct timeout limit;
     struct tcp_write_all write_all;
@@ -64,12 +70,22 @@ static long serve_poll(struct future *future, struct waker *waker)
     error = tcp_stream_register(&self->stream);
     if (error < 0)
         return error;
+    if (scenario.permits > 0) {
+        AWAIT(error, self->acquire, semaphore_acquire(&semaphore));
+        self->permitted = true;
+        must(++serving <= scenario.permits, "more go on than there are permits");
+    }
+    self->stopped = stopped();
     for (;;) {
         self->read = tcp_read(&self->stream, scratch, sizeof scratch);
         if (scenario.limits)
             AWAIT(length, self->limit, timeout(&self->read.future, LIMIT_MS));
+        else if (!stop_requested())
+            AWAIT_UNTIL(length, &self->read.future, &self->stopped.future);
         else
             AWAIT_AT(length, &self->read.future);
+        if (length == STOPPED)
+            continue;
         if (length == TIMED_OUT)
             must_be_late(self);
         if (length <= 0)
@@ -87,6 +103,11 @@ static void serve_drop(struct future *future)
     struct serve *self = (struct serve *)future;
 
     async_drop(&self->async);
+    future_drop(&self->stopped.future);
+    if (self->permitted) {
+        serving--;
+        semaphore_release(&semaphore);
+    }
     tcp_stream_close(&self->stream);
     over++;
     notify_all(&notify);
@@ -317,6 +338,12 @@ void task_cancel_now(int number)
     task_cancel(&tasks[number].handle);
 }
 
+void runtime_stops(void)
+{
+    tell("the runtime is stopped");
+    stop_now();
+}
+
 void other_thread_sends(void)
 {
     tell("another thread sends message %d", sent + 1);
@@ -373,7 +400,8 @@ void run(const struct scenario *wanted)
     for (int i = 0; i < MOST_TASKS; i++)
         tasks[i] = (__typeof__(tasks[0])){0};
     notify = (struct notify){0};
-    task_count = over = sent = received = 0;
+    semaphore = (struct semaphore){.permits = scenario.permits};
+    serving = task_count = over = sent = received = 0;
     world_begin(&scenario);
     must(runtime_open() == 0, "the runtime does not open");
     must(inbox_open(&inbox) == 0, "the inbox does not open");
@@ -388,9 +416,9 @@ void run(const struct scenario *wanted)
         begin((struct watched){.notice = {.future = {&notice_vtable}}});
     if (scenario.joins)
         begin((struct watched){.waits = {.future = {&waits_vtable}}});
-    if (scenario.wakes + scenario.cancels > 0)
+    if (scenario.wakes + scenario.cancels + scenario.stops > 0)
         begin((struct watched){.meddle = {.future = {&meddle_vtable},
-                                          .left = scenario.wakes + scenario.cancels}});
+                                          .left = scenario.wakes + scenario.cancels + scenario.stops}});
     struct tasks_drained drained = tasks_drained();
     (void)block_on(&drained.future);
     for (int i = 0; i < task_count; i++)

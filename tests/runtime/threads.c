@@ -180,9 +180,7 @@ TEST(an_offload_that_is_dropped_as_it_ends_is_freed_once)
 
     for (int i = 0; i < 100; i++) {
         struct offload work = offload(answer, &number);
-        struct yield yield = yield_now();
-        struct race both = race(&work.future, &yield.future);
-        (void)block_on(&both.future);
+        (void)await(timeout, timeout(&work.future, 0));
     }
     (void)usleep(20000);
 }
@@ -221,8 +219,7 @@ static void *run_another(void *nothing)
         check(join(&handle) == 0);
     }
     stop_now();
-    struct sleep forever = sleep_for(FOREVER);
-    check(await(until_stop, until_stop(&forever.future)) == STOPPED);
+    check(await(stopped, stopped()) == STOPPED);
     runtime_close();
     return nothing;
 }

@@ -97,6 +97,11 @@ long join(struct join *handle)
     return block_on(&handle->future);
 }
 
+void detach(struct join *handle)
+{
+    future_drop(&handle->future);
+}
+
 void cancel(struct join *handle)
 {
     task_cancel(handle);
@@ -113,7 +118,7 @@ static long probe_poll(struct future *future, struct waker *waker)
     struct counts *counts = ((struct probe *)future)->counts;
 
     counts->polls++;
-    counts->waker = waker;
+    counts->waker = waker_keep(waker);
     return counts->on_poll == NULL ? PENDING : counts->on_poll(counts, waker);
 }
 

@@ -3,9 +3,9 @@
  *   unit.c       the runner; memory that can run out; the helpers below
  *   leaves.c     what every leaf must do, asked of each in turn
  *   tasks.c      wake, join, cancel, drop
- *   time.c       sleep, timeout, race, the budget
+ *   time.c       sleep, timeout, the budget
  *   net.c        TCP
- *   sync.c       notify, semaphore, stop, the two signals, open and close
+ *   sync.c       notify, semaphore, stop, two signals, open and close
  *   threads.c    the inbox and offload; also run under ThreadSanitizer
  *   mistakes.c   each must abort, and name the rule that it breaks
  *
@@ -58,8 +58,9 @@ extern int allocations_left;
     check(task_spawn(&((struct type[1]){__VA_ARGS__})->future, sizeof(struct type),     \
                      (handle)) == 0)
 
-long join(struct join *handle);  /* await it, where it is */
+long join(struct join *handle);   /* await it, where it is */
 void cancel(struct join *handle); /* and drop the handle */
+void detach(struct join *handle);
 void turn(void);
 void pass(int64_t ms); /* moves the clock, as if the process had been stopped */
 
