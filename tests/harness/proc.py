@@ -65,7 +65,8 @@ def start(command: Sequence[str], env: Mapping[str, str] = {},
           **options: Any) -> "subprocess.Popen[bytes]":
     """A process group of its own, with nothing on its stdin unless `stdin` says so. `env` is
     added to the environment. End it with end()."""
-    options.setdefault("stdin", subprocess.DEVNULL)
+    if options.get("stdin") is None:
+        options["stdin"] = subprocess.DEVNULL
     _undertaker(os.getpid())
     process = subprocess.Popen([str(word) for word in command], env=environment(env),
                                start_new_session=True, **options)
@@ -103,20 +104,7 @@ def in_shell(command: Sequence[str], shell: str) -> list[str]:
     return ["sh", "-c", line, "sh", *command]
 
 
-def holding(command: Sequence[str], below: int) -> list[str]:
-    """Starts the command with every descriptor below this number in use already."""
-    if not below:
-        return list(command)
-    fill = ("import os, sys\n"
-            "while os.dup(0) < int(sys.argv[1]): pass\n"
-            "for held in range(3, int(sys.argv[1])): os.set_inheritable(held, True)\n"
-            "os.execvp(sys.argv[2], sys.argv[2:])")
-    return [sys.executable, "-c", fill, str(below), *command]
-
-
-def status_name(status: Optional[int]) -> str:
-    if status is None:
-        return "no exit status"
+def status_name(status: int) -> str:
     return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
 
 
