@@ -87,7 +87,7 @@ def test_a_host_by_name_or_number(
     start_client("--host", host, peer=start_server("--host", host)).expect_success()
 
 
-@pytest.mark.fault(46, happened="unknown: a line, exit 1")
+@pytest.mark.fault(46, happened="unknown: exit 1")
 @ours
 def test_an_unknown_name_is_reported(start_client: StartClient) -> None:
     start_client("--host", "no-such-host.invalid").expect_failure("no-such-host.invalid")
@@ -175,7 +175,7 @@ def commands(chapter: Chapter, *options: str) -> list[list[str]]:
     return [[*client, "Hello"], [*client, "-"], [*client, "--guests", "1"]]
 
 
-@pytest.mark.fault(48, happened="refused: a line, exit 1")
+@pytest.mark.fault(48, happened="exit 1")
 def test_a_client_does_not_take_itself_for_a_server(chapter: Chapter, story: Story) -> None:
     """Where nobody listens, the kernel may give the client that very port: once in 28,000
     connections, or every time where it has one port to give."""
