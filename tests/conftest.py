@@ -38,6 +38,7 @@ MARKS = (
     "wall(chapter, why): this chapter cannot pass, and that is its lesson",
     "no_sanitizer(why): means nothing in a program built with a sanitizer",
     "no_inject(why, rule=''): means nothing under INJECT, or under this rule of it",
+    "fault(number, ..., happened='served', chapter=''): a row of docs/faults.md",
     "of_clients: checks a client, and so is for --client and not for --server",
     "thorough: takes long, and so runs only with THOROUGH=1",
 )
@@ -50,6 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                      help="check this client instead, e.g. 'nc -N 127.0.0.1 {port}'")
     parser.addoption("--promise", action="append", default=[], choices=["clean_end"],
                      help="what your server promises besides: a clean end at Ctrl-C")
+    parser.addoption("--behaviour", action="store_true",
+                     help="only what programs do: hold no page against it")
     faults.add_options(parser)
 
 
@@ -67,7 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if "{port}" not in config.getoption(option) and config.getoption(option):
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
     config.pluginmanager.register(report)
-    faults.configure(config)
+    if not config.getoption("--behaviour"):
+        faults.configure(config)
     _be_an_ordinary_process()
 
 

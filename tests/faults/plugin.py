@@ -2,7 +2,7 @@
 docs/faults.md.
 
     pytest tests/                     where the page and the results differ, the run fails
-    pytest tests/ --write-faults      writes the page anew, after a run of all tests
+    pytest tests/ --write-faults      writes the page anew; a run of some tests adds to it
     pytest tests/ --fault 10          only the tests of one row
 
 A test is marked with the faults that it is about, and with how that ends where it is not
@@ -71,6 +71,15 @@ def read(text: str) -> dict[Place, str]:
     return told
 
 
+def together(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> Seen:
+    """What was seen, and where not all tests have run, what the page says besides."""
+    result = {place: set(words) for place, words in seen.items()}
+    for place in set(page) - whole:
+        if not page[place].startswith(("–", NO_TEST)):
+            result.setdefault(place, set()).update(page[place].split("; "))
+    return result
+
+
 def differences(seen: Seen, told: Mapping[Place, str], whole: set[Place]) -> list[str]:
     """Where page and results differ. A place is whole if all its tests have run: then nothing
     else may stand there; otherwise, what was seen must be among what stands there."""
@@ -111,7 +120,6 @@ class Faults:
         self.config = config
         self.seen: dict[Place, set[str]] = defaultdict(set)
         self.unfinished: set[Place] = set()  # a test of it was skipped, or failed
-        self.message = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         number = self.config.getoption("--fault")
@@ -140,28 +148,25 @@ class Faults:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
-        yield
-        if hasattr(self.config, "workerinput") or self.config.option.collectonly:
-            return
-        page = PAGE.read_text("utf-8")
-        if self.config.getoption("--write-faults"):
-            if session.testsfailed or self.unfinished or not self.is_whole(session):
-                self.message = "not written: that takes a run of all tests in which each passes"
-            else:
-                PAGE.write_text(write(page, self.seen), "utf-8")
-                self.message = "written anew"
-            return
-        whole = set(read(page)) - self.unfinished if self.is_whole(session) else set()
-        for text in differences(self.seen, read(page), whole):
-            self.fail(text)
-
-    def is_whole(self, session: pytest.Session) -> bool:
-        """Was the whole suite asked for, and has it run to its end?"""
+        outcome = yield
         option = self.config.option
+        if outcome.excinfo or option.collectonly or hasattr(self.config, "workerinput"):
+            return
+        text = PAGE.read_text("utf-8")
+        page = read(text)
+        whole = set(page) - self.unfinished if self.is_whole() else set()
+        if option.write_faults:
+            PAGE.write_text(write(text, together(self.seen, page, whole)), "utf-8")
+        else:
+            for difference in differences(self.seen, page, whole):
+                self.fail(difference)
+
+    def is_whole(self) -> bool:
+        """Was the whole suite asked for?"""
+        part = ("keyword", "markexpr", "fault", "lf", "deselect", "ignore", "ignore_glob")
         paths = {Path(str(argument)).resolve() for argument in self.config.args}
-        part = (option.keyword, option.markexpr, option.fault, option.lf,
-                getattr(option, "deselect", None), session.shouldstop, session.shouldfail)
-        return bool(paths & {TESTS, TESTS.parent}) and not any(part)
+        return bool(paths & {TESTS, TESTS.parent}) and not any(
+            getattr(self.config.option, name, None) for name in part)
 
     def fail(self, text: str) -> None:
         """A difference counts as a failed test."""
@@ -170,10 +175,6 @@ class Faults:
             nodeid=f"docs/faults.md::{where}", location=("docs/faults.md", None, where),
             keywords={}, outcome="failed", when="call",
             longrepr=f"{text}\n(pytest tests/ --write-faults writes the page anew)"))
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.message:
-            terminalreporter.write_line(f"docs/faults.md: {self.message}")
 
 
 def add_options(parser: pytest.Parser) -> None:

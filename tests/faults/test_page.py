@@ -47,3 +47,9 @@ def test_a_cell_is_held_against_what_was_seen(
     page = plugin.read(plugin.write("", {HERE: {says}} if ";" not in says else
                                     {HERE: set(says.split("; "))}))
     assert bool(plugin.differences({HERE: seen}, page, {HERE} if whole else set())) is differs
+
+
+def test_a_run_of_some_tests_adds_to_the_page() -> None:
+    page = {HERE: "served", (26, ONE): "– one thread", (27, ONE): plugin.NO_TEST}
+    assert plugin.together({HERE: {WALL}}, page, set()) == {HERE: {WALL, "served"}}
+    assert plugin.together({HERE: {WALL}}, page, {HERE}) == {HERE: {WALL}}

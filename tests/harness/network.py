@@ -19,7 +19,7 @@ from . import proc
 
 # Runs inside. Sets the rules, says "ready", then answers each byte with a new TCP socket.
 INSIDE = """
-import fcntl, pathlib, socket, struct, sys
+import fcntl, pathlib, socket, struct, sys, time
 
 channel = socket.socket(fileno=int(sys.argv[1]))
 with socket.socket() as any_socket:
@@ -30,6 +30,9 @@ if sys.argv[3]:  # ip address add ... dev lo
     with socket.socket(socket.AF_INET6) as any_socket:
         address = socket.inet_pton(socket.AF_INET6, sys.argv[3])
         fcntl.ioctl(any_socket, 0x8916, struct.pack("16sIi", address, 64, 1))
+    tentative = lambda line: int(line.split()[4], 16) & 0x40  # until then nobody can bind it
+    while any(map(tentative, pathlib.Path("/proc/net/if_inet6").read_text().splitlines())):
+        time.sleep(0.002)
 for rule in sys.argv[4:]:
     name, _, value = rule.partition("=")
     pathlib.Path("/proc/sys/net", name).write_text(value)

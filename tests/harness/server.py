@@ -28,7 +28,7 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
            "== Invalid ", "uninitialised", "definitely lost")  # the last three: valgrind
 LISTENING = re.compile(r"^✅ Server listening on (.+):(\d+)$", re.MULTILINE)
 SANITIZED = VARIANT != "plain"
-GLIMPSE = 0.5  # seconds: enough to say "it waits" where that is what we expect
+GLIMPSE = 0.25  # seconds: enough to say "it waits" where that is what we expect
 LOOKS = 6  # at the CPU; one look without load is enough
 
 Stream = Union[None, int, IO[bytes]]
@@ -207,19 +207,19 @@ class Server:
         self.story.check(kept, f"memory to come back to what it was, {at_most >> 10} KiB",
                          f"it is {self.resident() >> 10} KiB")
 
-    def expect_idle(self, when: str) -> None:
+    def expect_idle(self, when: str, seconds: float = 0.15) -> None:
         """Next to no CPU. One window without load is enough: what spins never has one."""
         self.story.tell(f"watched the server's CPU {when}")
         loads = []
         for _ in range(LOOKS):
-            loads.append(self.load())
+            loads.append(self.load(seconds))
             if loads[-1] < 0.2:
                 return
         self.story.fail("the server to sleep while nothing can be done",
                         f"in each of {LOOKS} looks it kept {min(loads):.0%} of a core busy or "
                         "more: it spins")
 
-    def load(self, seconds: float = 0.3) -> float:
+    def load(self, seconds: float) -> float:
         """The share of one core that it uses, over a window of real time."""
         pids = self.pids
         awake, start = proc.awake_seconds(pids), time.monotonic()

@@ -57,7 +57,7 @@ def test_help_that_cannot_be_written_is_a_failure(chapter: Chapter, story: Story
     _expect_failure(ended, story, "No space left on device")
 
 
-@pytest.mark.fault(44, happened="a line, the usage, exit 2")
+@pytest.mark.fault(44, happened="exit 2")
 @pytest.mark.parametrize("arguments", [
     ["--port", ""], ["--port", "abc"], ["--port", "-1"], ["--port", "65536"], ["--port", "80x"],
     ["--port", " 80"], ["--port", "1e3"], ["--port", "99999999999999999999"], ["--port"],
@@ -75,7 +75,7 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(
     story.check(not ended.stdout, "nothing on stdout", f"there is: {ended.stdout}")
 
 
-@pytest.mark.fault(43, happened="in use: a line, a hint, exit 1")
+@pytest.mark.fault(43, happened="in use: exit 1")
 def test_a_port_in_use_is_reported_with_the_way_out(
         server: Server, chapter: Chapter, story: Story) -> None:
     ended = _run(chapter, story, "--port", str(server.port))
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_reported_with_the_way_out(
     server.serves_a_new_client()
 
 
-@pytest.mark.fault(45, happened="Permission denied, exit 1")
+@pytest.mark.fault(45, happened="exit 1")
 def test_a_port_that_needs_root_is_reported(
         chapter: Chapter, story: Story, network: StartNetwork, tmp_path: Path) -> None:
     """In a network of its own, as a machine may give port 80 to everybody."""
@@ -99,13 +99,13 @@ def test_a_port_that_needs_root_is_reported(
     _expect_failure(ended, story, "bind 127.0.0.1:80: Permission denied")
 
 
-@pytest.mark.fault(46, happened="unknown: a line, exit 1")
+@pytest.mark.fault(46, happened="unknown: exit 1")
 def test_an_unknown_host_is_reported(chapter: Chapter, story: Story) -> None:
     ended = _run(chapter, story, "--host", "no-such-host.invalid")
     _expect_failure(ended, story, "no-such-host.invalid")
 
 
-@pytest.mark.fault(64, happened="a line, exit 1, before it listens")
+@pytest.mark.fault(64, happened="exit 1")
 @pytest.mark.parametrize("descriptors", range(4, 12))
 def test_too_few_descriptors_to_start_are_reported(
         chapter: Chapter, story: Story, descriptors: int) -> None:
@@ -115,7 +115,7 @@ def test_too_few_descriptors_to_start_are_reported(
         _expect_failure(ended, story, "")
 
 
-@pytest.mark.fault(64, happened="a line, exit 1, before it listens")
+@pytest.mark.fault(64, happened="exit 1")
 @pytest.mark.promise("runtime")
 def test_too_few_descriptors_for_the_workers_are_reported(chapter: Chapter, story: Story) -> None:
     ended = _run(chapter, story, "--port", "0", "--workers", "64", shell="ulimit -n 16")

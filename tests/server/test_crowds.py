@@ -16,7 +16,7 @@ from harness.proc import PATIENCE
 from harness.server import Server, StartServer
 from harness.story import Story
 
-IN_A_ROW = 100_000 if THOROUGH else 3000
+IN_A_ROW = 100_000 if THOROUGH else 2000
 WAVE = 500  # connect at once: fewer than the backlog holds
 MOST_FOR_ONE = 1024  # bytes: "a small struct", "a task"
 KIB = 1 << 10

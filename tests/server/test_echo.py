@@ -100,7 +100,7 @@ def test_an_urgent_byte_stays_in_its_place(server: Server) -> None:
 
 
 @urgent
-@pytest.mark.fault(61, happened="in place, echoed")
+@pytest.mark.fault(61, happened="served")
 def test_urgent_bytes_before_accept_stay_in_their_place(server: Server) -> None:
     """The second urgent byte takes the first one's place, unless SO_OOBINLINE is set by then:
     on the listener, as accept() comes too late."""

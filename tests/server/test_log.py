@@ -17,7 +17,7 @@ from harness.server import Server, StartServer
 from harness.story import Story
 
 ours = pytest.mark.ours_only("the words of its log")
-goes_on = "the service goes on, lines are lost"
+goes_on = "served, lines are lost"
 
 
 @ours

@@ -80,7 +80,7 @@ def test_the_reset_of_a_stuck_client_does_not_make_the_server_spin(server: Serve
     server.serves_a_new_client()
     before = server.descriptors()
     client = server.client(receive_buffer=16 * 1024)
-    client.fill(quiet=0.3)
+    client.fill()
     client.reset()
     server.expect_idle("after the reset of a client that was stuck")
     server.serves_a_new_client()

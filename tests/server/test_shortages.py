@@ -61,7 +61,7 @@ def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(
         crowd = server.crowd(30)
         said = server.errors.wait_for(lambda text: len(text.splitlines()) > before)
         story.check(said, f"another '{line}' on stderr", "nothing came")
-        server.expect_idle("while there are more clients than descriptors")
+        server.expect_idle("while there are more clients than descriptors", seconds=0.4)
         told = server.errors.lines[before:]
         story.check(told == [line] or again and set(told) == {line},
                     f"on stderr '{line}', and nothing else", f"what came is {told}")
@@ -148,7 +148,7 @@ def test_the_memory_of_a_stuck_crowd_goes_back_to_the_system(
     before = server.resident()
     crowd = server.crowd(300, receive_buffer=4096)
     with story.summed_up("each of the 300 sent until no more was taken, and read nothing"):
-        fill(crowd, 64 * MIB, quiet=0.3)
+        fill(crowd, 64 * MIB, quiet=0.15)
     kept = server.resident() - before
     story.check(kept > 8 * MIB, "the server to keep megabytes of echoes",
                 f"it keeps {kept >> 10} KiB: this proves nothing")

@@ -1,11 +1,11 @@
 /* blocks_on_stdin.c: listens to the keyboard and to nothing else.
  *
- * Wrong: it waits for a line in a read() that knows nothing of the socket. The server may
+ * Wrong: It waits for a line in a read() that knows nothing of the socket. The server may
  * have closed the connection an hour ago; the user learns of it after the next line.
  * Seen: the first client of every book on sockets, which then brings in select(). 01's
  * cannot do better, and its page says so.
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected the client to end, but it is still running after
+ * Caught by: tests/client/test_conversation.py::test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end
  */
 #define _GNU_SOURCE
 #include "../right.h"

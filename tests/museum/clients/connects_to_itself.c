@@ -1,6 +1,6 @@
 /* connects_to_itself.c: takes its own echo for a server's.
  *
- * Wrong: no server listens on the port, but the port is one that the kernel gives to
+ * Wrong: No server listens on the port, but the port is one that the kernel gives to
  * clients. Once in some ten thousand times it gives this very one: then the socket is
  * connected to itself, and everything that it sends comes back.
  * Seen: https://github.com/tokio-rs/tokio/issues/3405

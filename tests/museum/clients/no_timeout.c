@@ -1,6 +1,6 @@
 /* no_timeout.c: waits for ever.
  *
- * Wrong: when the server hangs, or the network is cut so that neither an end nor a reset
+ * Wrong: When the server hangs, or the network is cut so that neither an end nor a reset
  * can arrive, recv() blocks until somebody kills the program.
  * Seen: https://github.com/banu/tinyproxy/pull/2
  * Expect: TODO

@@ -1,10 +1,10 @@
 /* one_read_per_message.c: takes the first piece of the echo for all of it.
  *
- * Wrong: one send(), so one recv(). TCP carries bytes, not messages: what was sent in one
+ * Wrong: One send(), so one recv(). TCP carries bytes, not messages: what was sent in one
  * piece may come back in fifty, and does as soon as the network is slow.
  * Seen: a Modbus client, an agent for SSH keys, a test for Heartbleed, each with an issue.
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected exit status 0, and nothing on stderr, but it is exit status 1.
+ * Caught by: tests/client/test_conversation.py::test_an_echo_in_pieces_or_late_is_still_an_echo
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -1,6 +1,6 @@
 /* always_watches_for_writing.c: burns a core while every client is silent.
  *
- * Wrong: a socket can be written to nearly always, so epoll_wait() returns at once, each
+ * Wrong: A socket can be written to nearly always, so epoll_wait() returns at once, each
  * time. Watch for writing only while something is unsent.
  * Seen: the first event loop of nearly everybody.
  * Expect: expected the server to sleep while nothing can be done,

@@ -1,11 +1,10 @@
 /* fd_set_overflow.c: puts a descriptor into a set that has no room for it.
  *
- * Wrong: an fd_set holds the descriptors 0 to 1,023. FD_SET(1100, &set) writes past its
+ * Wrong: An fd_set holds the descriptors 0 to 1,023. FD_SET(1100, &set) writes past its
  * end, and nothing says so, unless _FORTIFY_SOURCE (as here) ends the process.
  * Seen: https://github.com/oatpp/oatpp/issues/926, https://github.com/nim-lang/Nim/issues/19973
- * Expect: ended with SIGABRT. Its last words on stderr: *** buffer overflow detected
- * ***
- * Caught by: TODO
+ * Expect: ended with SIGABRT.
+ * Caught by: tests/server/test_walls.py::test_1100_clients_are_served_at_once
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -1,6 +1,6 @@
 /* format_string.c: lets its clients write the format.
  *
- * Wrong: what a client sent is printed with printf(bytes), not printf("%s", bytes). A "%s"
+ * Wrong: What a client sent is printed with printf(bytes), not printf("%s", bytes). A "%s"
  * in it reads memory that is not there, a "%n" writes to it. Compilers warn, but in many
  * places not until -Wformat-security asks them to.
  * Seen: a root shell for everybody, in an FTP server of the year 2000 (CVE-2000-0573).

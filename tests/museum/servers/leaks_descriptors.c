@@ -1,6 +1,6 @@
 /* leaks_descriptors.c: does not close after an error.
  *
- * Wrong: the end of the input is followed by close(), an error is not. Each reset costs a
+ * Wrong: The end of the input is followed by close(), an error is not. Each reset costs a
  * descriptor, until there are none.
  * Seen: every server whose error paths were never run.
  * Expect: are open: some are never closed.

@@ -1,6 +1,6 @@
 /* no_reuseaddr.c: cannot be restarted for a minute.
  *
- * Wrong: without SO_REUSEADDR bind() fails as long as an old connection of the same port
+ * Wrong: Without SO_REUSEADDR bind() fails as long as an old connection of the same port
  * is in TIME_WAIT. The server works for a year and does not come back from its restart.
  * Seen: https://github.com/open62541/open62541/issues/6463
  * Expect: Its last words on stderr: bind: Address already in use

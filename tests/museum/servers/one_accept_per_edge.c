@@ -1,6 +1,6 @@
 /* one_accept_per_edge.c: accepts one connection where several have come.
  *
- * Wrong: with EPOLLET the listener is reported when a connection comes, once, not as long
+ * Wrong: With EPOLLET the listener is reported when a connection comes, once, not as long
  * as one is there. Of sixteen that come together this server accepts one; the next waits
  * until yet another comes.
  * Seen: https://github.com/sysprog21/kecho/pull/2

@@ -1,6 +1,6 @@
 /* one_read_per_edge.c: reads one buffer where more than one has come.
  *
- * Wrong: with EPOLLET a connection is reported when bytes come, once, not as long as some
+ * Wrong: With EPOLLET a connection is reported when bytes come, once, not as long as some
  * are unread. This server reads 4,096 of them and waits for the next event. A client that
  * waits for the rest of its echo sends nothing more, so there is none.
  * Seen: epoll(7) answers it as question 9; https://github.com/strongswan/davici/issues/4

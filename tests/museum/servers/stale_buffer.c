@@ -1,6 +1,6 @@
 /* stale_buffer.c: sends a client what the one before it has left.
  *
- * Wrong: unsent bytes are kept in a table indexed by the descriptor, and stay there when
+ * Wrong: Unsent bytes are kept in a table indexed by the descriptor, and stay there when
  * the connection is closed. The kernel gives its number to the next connection, which is
  * sent the bytes of a stranger.
  * Seen: https://github.com/panjf2000/gnet/issues/621

@@ -1,6 +1,6 @@
 /* unbounded_buffer.c: keeps everything that it cannot send yet.
  *
- * Wrong: keeping the unsent bytes is right; to go on reading is not. A client that sends
+ * Wrong: Keeping the unsent bytes is right; to go on reading is not. A client that sends
  * and never reads fills the memory.
  * Seen: the echo server in the guide of a famous event loop, which 256 MiB raise to 261 MB;
  * most event loops with a write() that always succeeds.
