@@ -87,7 +87,8 @@ def run(*command: object) -> str:
 def note_fault(request: pytest.FixtureRequest, name: str) -> None:
     for number, pattern, happened in FAULTS:
         if re.match(pattern, name):
-            request.node.add_marker(pytest.mark.fault(number, happened=happened))
+            request.node.add_marker(pytest.mark.fault(number, happened=happened,
+                                                       chapter=CHAPTER.name))
 
 
 @each(UNITS)
