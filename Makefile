@@ -1,11 +1,14 @@
 # The five chapters, and the tests that hold them to their word. `make help` says what to type.
-
 CHAPTERS := 01-blocking 02-threads 03-select 04-epoll 05-async-tasks
+IN_05    := steps examples explain
+PYTEST   := tests/with-pytest
+unexport CDPATH # else `cd` goes elsewhere, and prints where
 
-# As in the chapters' own Makefiles: SAN=address or SAN=thread builds beside the normal build.
-SUFFIX := $(if $(SAN),-$(SAN))
-
-.PHONY: all help test test-thorough bench clean explain $(CHAPTERS) $(CHAPTERS:%=build-%)
+ifneq ($(shell uname),Linux)
+ifneq ($(MAKECMDGOALS),help)
+$(error This needs Linux (epoll). In a container: docker run --rm -it --init -v "$$PWD":/src -w /src gcc:14 bash)
+endif
+endif
 
 all: $(CHAPTERS:%=build-%)
 
@@ -14,42 +17,48 @@ $(CHAPTERS:%=build-%): build-%:
 
 # A chapter by its name leaves its programs at the top, as links.
 $(CHAPTERS): %: build-%
-	@ln -sfn $@/server$(SUFFIX) server
-	@ln -sfn $@/client$(SUFFIX) client
+	@ln -sfn $@/server server
+	@ln -sfn $@/client client
 	@echo "Here:                   ./server          (Ctrl-C ends it)"
 	@echo "In a second terminal:   ./client          or: ./client 'Hello', ./client -"
 
-# pytest is got where it is missing; tests/python-with-pytest says how.
+$(IN_05):
+	@$(MAKE) --no-print-directory -C 05-async-tasks $@
+
 test:
-	@python=$$(tests/python-with-pytest) && $$python -m pytest tests/
+	@CALLED="make test" $(PYTEST) tests/
 
-# The same tests, and with them all that takes long: about half an hour.
+# Behaviour only, for a reader who has changed a chapter: make check-03
+check-%:
+	@CALLED="make $@" $(PYTEST) tests/server tests/client tests/runtime \
+	    --behaviour -k "$(or $(filter $*-%,$(CHAPTERS)),no-such-chapter)"
+
 test-thorough:
-	@python=$$(tests/python-with-pytest) && THOROUGH=1 $$python -m pytest tests/
+	@CALLED="make $@" THOROUGH=1 $(PYTEST) tests/
+	@python3 tests/mutants/mutants.py
 
-# CHAPTERS='04-epoll 05-async-tasks' GUESTS='1 100 1000' narrow it. Some python3 have matplotlib.
 bench:
-	@for python in python3 /usr/bin/python3; do \
-	    $$python -c 'import matplotlib' 2>/dev/null && break; \
-	done || python=python3; exec $$python tests/bench/measure.py
-
-explain:
-	@$(MAKE) --no-print-directory -C 05-async-tasks explain
+	@exec python3 tests/bench/bench.py
 
 clean:
 	@for chapter in $(CHAPTERS); do $(MAKE) --no-print-directory -C $$chapter clean; done
-	rm -rf tests/bench/build
+	rm -rf tests/.build
 	rm -f server client
 
 help:
 	@echo "make                   build all chapters"
 	@echo "make 03-select         build that one, and leave its ./server and ./client here"
 	@echo "                       (also 01-blocking, 02-threads, 04-epoll, 05-async-tasks)"
-	@echo "make test              check every chapter; the same as: pytest tests/"
-	@echo "make test-thorough     the same, and all that takes long: about half an hour"
+	@echo "make check-03          test the behaviour of that one: about half a minute"
+	@echo "make test              test all of it; the same as: pytest tests/"
+	@echo "make test-thorough     the same, and all that takes long: about an hour"
 	@echo "make bench             measure what each way of serving costs here: docs/costs.md"
+	@echo "make steps examples    build the small programs of chapter 05"
 	@echo "make explain           show what await is made of, in chapter 05"
 	@echo "make clean             remove what was built"
 	@echo
-	@echo "CC, CFLAGS and LDFLAGS are yours: make CC=clang CFLAGS='-O0 -g3' 03-select"
-	@echo "make SAN=address 03-select (or SAN=thread) builds with a sanitizer, beside the rest"
+	@echo "CC, CFLAGS and LDFLAGS are yours, for example for a sanitizer:"
+	@echo "make clean 03-select CC=clang CFLAGS='-O1 -g -fsanitize=address'"
+
+.PHONY: all test test-thorough bench clean help $(IN_05) $(CHAPTERS) $(CHAPTERS:%=build-%)
+.NOTPARALLEL: # or make -j clean all would remove what it has built

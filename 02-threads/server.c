@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +62,14 @@ struct connection {
     struct address peer;
 };
 
+static sem_t copied; /* posted by a new thread when it has copied its argument */
+
 /* The life of a thread: one connection, from beginning to end. */
 static void *connection_thread(void *argument)
 {
     struct connection conn = *(struct connection *)argument;
 
-    free(argument);
+    (void)sem_post(&copied);
     log_line("New connection from: %s", address_name(&conn.peer).text);
     serve_connection(conn.fd);
     (void)close(conn.fd); /* all is sent, or lost already: no error can change that */
@@ -78,23 +81,21 @@ static void *connection_thread(void *argument)
  *
  * The thread gets a stack of the usual size, 8 MiB (ulimit -s). Those are addresses, not
  * memory: a page of it becomes memory when it is first touched. */
-static void start_thread(int fd, const struct address *peer)
+static void start_thread(struct connection conn)
 {
-    struct connection *conn = malloc(sizeof *conn); /* the thread frees it */
     pthread_t thread;
-    int error = ENOMEM;
+    int error = pthread_create(&thread, NULL, connection_thread, &conn);
 
-    if (conn != NULL) {
-        *conn = (struct connection){fd, *peer};
-        error = pthread_create(&thread, NULL, connection_thread, conn);
-    }
-    if (error == 0) {
-        (void)pthread_detach(thread); /* nobody joins it: its stack is freed at its end */
+    if (error != 0) {
+        log_error("Failed to serve %s; err = %s", address_name(&conn.peer).text,
+                  strerror(error));
+        (void)close(conn.fd);
         return;
     }
-    log_error("Failed to serve %s; err = %s", address_name(peer).text, strerror(error));
-    free(conn);
-    (void)close(fd);
+    (void)pthread_detach(thread); /* nobody joins it: its stack is freed at its end */
+    /* When we return `conn` is gone, so wait until the thread has its own copy. */
+    while (sem_wait(&copied) == -1)
+        continue;
 }
 
 /* Listens on the first address of `host` that works (a name may have several, IPv6 and
@@ -136,7 +137,8 @@ static int open_listener(const char *host, long port, int flags, struct address 
         exit(EXIT_FAILURE);
     }
     freeaddrinfo(list);
-    (void)getsockname(fd, &here->any, &size); /* the real port, if it was 0 */
+    if (getsockname(fd, &here->any, &size) == -1) /* the real port, if it was 0 */
+        err(EXIT_FAILURE, "getsockname");
     return fd;
 }
 
@@ -147,6 +149,7 @@ int main(int argc, char **argv)
     bool accept_failed = false; /* true: the last one did, and we have said so */
 
     log_start();
+    (void)sem_init(&copied, 0, 0);
     int listener = open_listener(options.host, options.port, 0, &here);
     log_line("✅ Server listening on %s", address_name(&here).text);
     log_quiet = options.quiet; /* only now: the address is printed in any case */
@@ -161,6 +164,6 @@ int main(int argc, char **argv)
             continue;
         }
         accept_failed = false;
-        start_thread(fd, &peer);
+        start_thread((struct connection){fd, peer});
     }
 }

@@ -1,32 +1,47 @@
-"""Which tests run for which chapter, and the three fixtures that all of them use.
+"""Which tests run for which chapter, and the fixtures that all of them use.
 
     pytest tests/                              every chapter
     pytest tests/ -k 03-select                 one of them
-    SAN=address pytest tests/                  built with a sanitizer
-    SHIM=cut=1 pytest tests/                   with a libc that is less kind: support/shims.py
+    SAN=address pytest tests/                  built with a sanitizer (or SAN=thread)
+    THOROUGH=1 pytest tests/                   also what takes long
     pytest tests/ --server './mine {port}'     any echo server, in any language
-    pytest tests/ --client 'mine {port}'       any client that is used as `nc` is: from its
-                                               stdin to the server, and back to its stdout
+    pytest tests/ --client 'mine {port}'       any client that is used as `nc` is
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Any, Callable, Iterator
 
 import pytest
 
-from support import facts, matrix, shims, side_by_side
-from support.chapters import CHAPTERS, Chapter, foreign
-from support.servers import SANITIZER, Server, build
-from support.story import Story, WallReached
+sys.path.insert(0, str(Path(__file__).parent))  # for --import-mode=importlib
 
-StartServer = Callable[..., Server]
+from faults import plugin as faults
+from harness import report
+from harness.chapters import CHAPTERS, VARIANT, VARIANTS, Chapter, foreign
+from harness.network import Network
+from harness.peer import ClientProgram, Peer, Script, Terminal
+from harness.server import Server
+from harness.story import Story, WallReached
+import inject
+
+MARKS = (
+    "promise(name): only for chapters with this promise in harness/chapters.py",
+    "ours_only(what): a promise of this project's chapters, not of every echo server",
+    "wall(chapter, why): this chapter cannot pass, and that is its lesson",
+    "no_sanitizer(why): means nothing in a program built with a sanitizer",
+    "no_inject(why, rule=''): means nothing under INJECT, or under this rule of it",
+    "fault(number, ..., happened='served', chapter=''): a row of docs/faults.md",
+    "of_clients: checks a client, and so is for --client and not for --server",
+    "thorough: takes long, and so runs only with THOROUGH=1",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,45 +49,71 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                      help="check this echo server instead, e.g. './mine {port}'")
     parser.addoption("--client", default="", metavar="COMMAND",
                      help="check this client instead, e.g. 'nc -N 127.0.0.1 {port}'")
-    parser.addoption("--promise", action="append", default=[], choices=["clean_goodbye"],
-                     help="what your server promises besides, e.g. a clean goodbye at Ctrl-C")
-    matrix.add_options(parser)
+    parser.addoption("--promise", action="append", default=[], choices=["clean_end"],
+                     help="what your server promises besides: a clean end at Ctrl-C")
+    parser.addoption("--behaviour", action="store_true",
+                     help="only what programs do: hold no page against it")
+    faults.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in (
-        "promise(name): only for chapters with this promise in support/chapters.py",
-        "ours_only(what): a promise of this project's chapters, not of every echo server",
-        "wall(chapter, why): this chapter cannot pass, and that is its lesson",
-        "no_sanitizer(why): means nothing in a program built with a sanitizer",
-        "of_clients: checks a client, and so is for --client and not for --server",
-        "fault(number, ..., happened='served', chapter=''): a row of faults.py; what came of it",
-    ):
+    if sys.version_info < (3, 9) or int(pytest.__version__.split(".")[0]) < 7:
+        pytest.exit("these tests need Python 3.9 and pytest 7, or newer; this is Python "
+                    f"{sys.version.split()[0]} with pytest {pytest.__version__}", returncode=4)
+    for line in MARKS:
         config.addinivalue_line("markers", line)
+    if VARIANT not in VARIANTS:
+        raise pytest.UsageError(f"SAN is one of address and thread, not {VARIANT}")
+    if VARIANT != "plain" and inject.RULES:
+        raise pytest.UsageError("SAN and INJECT both want to come first: one of them, please")
     for option in ("--server", "--client"):
         if "{port}" not in config.getoption(option) and config.getoption(option):
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
-    if shims.WORDS and SANITIZER:
-        raise pytest.UsageError("SHIM and SAN both want to come first: one of them, please")
-    config.pluginmanager.register(matrix.Matrix(config))
-    # 2,000 guests are 2,000 descriptors here as well.
+    config.pluginmanager.register(report)
+    if not config.getoption("--behaviour"):
+        faults.configure(config)
+    _be_an_ordinary_process()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if report.Progress.wanted(session.config):
+        session.config.pluginmanager.register(report.Progress(session.config))
+
+
+def _be_an_ordinary_process() -> None:
+    """Whoever started us may have ignored signals, and children would inherit that. Two
+    thousand clients are two thousand descriptors here as well."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    # A shell that runs pytest in the background has Ctrl-C ignored, and servers inherit that.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD})
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, signal.SIG_IGN):
+        signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=143))
 
+
+# ---- which tests, for which chapters -----------------------------------------------------
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "chapter" not in metafunc.fixturenames:
         return
     if _is_foreign(metafunc.config):
-        chapter = _foreign(metafunc.config)
-        parameters = [pytest.param(chapter, id=chapter.name)]
+        chapters = [_foreign(metafunc.config)]
     else:
-        parameters = [pytest.param(chapter, marks=_marks(metafunc, chapter), id=chapter.name)
-                      for chapter in CHAPTERS if _promises(metafunc, chapter)]
-    metafunc.parametrize("chapter", parameters)
+        promises = [mark.args[0] for mark in metafunc.definition.iter_markers("promise")]
+        chapters = [chapter for chapter in CHAPTERS
+                    if all(getattr(chapter, promise) for promise in promises)]
+    metafunc.parametrize("chapter", [
+        pytest.param(chapter, id=chapter.name, marks=_walls(metafunc, chapter))
+        for chapter in chapters])
+
+
+def _walls(metafunc: pytest.Metafunc, chapter: Chapter) -> list[pytest.MarkDecorator]:
+    """A wall must hold: a chapter that passes has outgrown it, and another failure is none."""
+    return [pytest.mark.xfail(reason=mark.args[1], strict=True, raises=WallReached)
+            for mark in metafunc.definition.iter_markers("wall") if mark.args[0] == chapter.name]
 
 
 def _is_foreign(config: pytest.Config) -> bool:
@@ -83,60 +124,42 @@ def _foreign(config: pytest.Config) -> Chapter:
     return foreign(config.getoption("--promise"), config.getoption("--client"))
 
 
-def _marks_named(metafunc: pytest.Metafunc, name: str) -> list[pytest.Mark]:
-    return list(metafunc.definition.iter_markers(name))
-
-
-def _promises(metafunc: pytest.Metafunc, chapter: Chapter) -> bool:
-    return all(getattr(chapter, mark.args[0]) for mark in _marks_named(metafunc, "promise"))
-
-
-def _marks(metafunc: pytest.Metafunc, chapter: Chapter) -> list[pytest.MarkDecorator]:
-    """A wall must hold: who gets over it has outgrown his chapter (strict), and who falls
-    over something else has not reached it (raises)."""
-    walls = [pytest.mark.xfail(reason=mark.args[1], strict=True, raises=WallReached)
-             for mark in _marks_named(metafunc, "wall") if mark.args[0] == chapter.name]
-    sanitized = [pytest.mark.skip(reason=f"SAN={SANITIZER}: {mark.args[0]}")
-                 for mark in _marks_named(metafunc, "no_sanitizer") if SANITIZER]
-    return walls + sanitized
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What a foreign program has never promised is skipped, by name; so is what means nothing
-    under the shim."""
     for item in items:
-        unfit = shims.unfit(getattr(item, "originalname", item.name))
-        reasons = [unfit] if unfit else []
-        if _is_foreign(config):
-            reasons += _reasons_to_skip(config, item)
-        for reason in reasons:
+        for reason in _reasons_to_skip(config, item):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def _reasons_to_skip(config: pytest.Config, item: pytest.Item) -> Iterator[str]:
+    if item.get_closest_marker("thorough") and os.environ.get("THOROUGH", "0") in ("", "0"):
+        yield "only in the thorough run: THOROUGH=1"
+    if VARIANT != "plain":
+        for mark in item.iter_markers("no_sanitizer"):
+            yield f"SAN={VARIANT}: {mark.args[0]}"
+    for mark in item.iter_markers("no_inject"):
+        why, rule = (*mark.args, "")[:2]
+        if inject.RULES and f"{rule}=" in f"{inject.RULES}=":
+            yield f"INJECT='{inject.RULES}': {why}"
+    if not _is_foreign(config):
+        return
     option = "--client" if item.get_closest_marker("of_clients") else "--server"
-    if not config.getoption(option):
+    if not config.getoption(option) or "chapter" not in getattr(item, "fixturenames", ()):
         yield f"needs {option}"
     for mark in item.iter_markers("ours_only"):
         yield f"only for this project: {mark.args[0]}"
     for mark in item.iter_markers("promise"):
         if not getattr(_foreign(config), mark.args[0]):
-            yield "not promised by every echo server"
-
-
-def pytest_runtestloop(session: pytest.Session) -> Optional[bool]:
-    if side_by_side.jobs(session) > 1 and not _is_foreign(session.config):
-        for chapter in CHAPTERS:  # before there are several processes that could do it
-            build(chapter)
-    return side_by_side.run(session)
+            yield f"not promised by every echo server: {mark.args[0].replace('_', ' ')}"
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """For start_server: after a failure nothing else needs to be said."""
     outcome = yield
-    matrix.label(item, outcome.get_result())  # type: ignore[attr-defined]
-    matrix.label_walls(item, outcome.get_result())  # type: ignore[attr-defined]
+    item.has_failed = outcome.get_result().failed  # type: ignore[attr-defined]
 
+
+# ---- fixtures ------------------------------------------------------------------------------
 
 @pytest.fixture
 def story() -> Story:
@@ -144,58 +167,82 @@ def story() -> Story:
 
 
 @pytest.fixture
-def start_server(request: pytest.FixtureRequest, chapter: Chapter, story: Story,
-                 all_servers: list[Server]) -> Iterator[StartServer]:
+def start_server(request: pytest.FixtureRequest, chapter: Chapter,
+                 story: Story) -> Iterator[Callable[..., Server]]:
     """start_server("--quiet", shell="ulimit -n 16"): see Server for what it takes."""
     servers: list[Server] = []
+    command = _server_command(request.config)
 
-    def start(*arguments: str, **options: object) -> Server:
-        options.setdefault("command", _server_command(request.config))
-        server = Server(chapter, story, *arguments, **options)  # type: ignore[arg-type]
-        servers.append(server)
-        all_servers.append(server)
-        return server.wait_until_ready()
+    def start(*arguments: str, **options: Any) -> Server:
+        servers.append(Server(chapter, story, *arguments, **{"command": command, **options}))
+        return servers[-1].wait_until_ready()
 
-    request.node.servers = servers
     yield start
-    with contextlib.ExitStack() as stops:  # all of them, whatever goes wrong with one
+    with contextlib.ExitStack() as last:  # all of them, whatever goes wrong with one
+        checks = [] if getattr(request.node, "has_failed", False) else servers
+        for server in checks:
+            last.callback(server.check_last_words)
         for server in servers:
-            stops.callback(server.stop)
-    for server in servers:  # what was said at the very end: leaks
-        server.ended = server.process.returncode
-        server.expect_health()
-        server.expect_closed_port()
+            last.callback(server.stop)
+        for server in checks:
+            server.expect_health()
 
 
 def _server_command(config: pytest.Config) -> str:
-    """A foreign client visits a server that is right, unless it brings its own."""
+    """A foreign client talks to a server that is right, unless it brings its own."""
     if config.getoption("--server") or not config.getoption("--client"):
         return str(config.getoption("--server"))
-    right = Path(__file__).parent / "support" / "asyncio_echo.py"
+    right = Path(__file__).parent / "harness" / "asyncio_echo.py"
     return shlex.join([sys.executable, str(right), "{port}"])
 
 
 @pytest.fixture
-def server(start_server: StartServer) -> Server:
+def server(start_server: Callable[..., Server]) -> Server:
     return start_server()
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """A server that has died meanwhile fails the test that used it."""
-    outcome = yield
-    if outcome.excinfo is None:  # type: ignore[attr-defined]
-        for used in getattr(pyfuncitem, "servers", []):
-            used.expect_health()
+@pytest.fixture
+def network(story: Story) -> Iterator[Callable[..., Network]]:
+    """network({"core/somaxconn": "4"}, mtu=600)"""
+    with contextlib.ExitStack() as last:
+        yield lambda *rules, **more: last.enter_context(
+            contextlib.closing(Network(*rules, **more)))
 
 
-@pytest.fixture(scope="session")
-def all_servers() -> Iterator[list[Server]]:
-    """At the end no process of ours may be left. (Ports: see start_server.) Who was stopped is
-    gone, as stop() has seen to it: his number may be another's by now."""
-    servers: list[Server] = []
-    yield servers
-    sessions = facts.sessions()
-    left = [server.name for server in servers
-            if server.process.returncode is None and server.process.pid in sessions]
-    assert not left, f"left behind: {left}"
+@pytest.fixture
+def start_peer(story: Story) -> Iterator[Callable[..., Peer]]:
+    """start_peer(script): see harness/peer.py for what a script is."""
+    with contextlib.ExitStack() as last:
+
+        def start(script: Script, **options: Any) -> Peer:
+            peer = Peer(story, script, **options)
+            last.callback(peer.stop)
+            return peer
+
+        yield start
+
+
+@pytest.fixture
+def start_client(chapter: Chapter, story: Story) -> Iterator[Callable[..., ClientProgram]]:
+    """start_client("--port", "8080", "Hello", stdin=b"..."); with peer=, the port is its."""
+    with contextlib.ExitStack() as last:
+
+        def start(*arguments: object, peer: Any = None, **options: Any) -> ClientProgram:
+            port = ["--port", str(peer.port)] if peer else []
+            program = ClientProgram(chapter, story, *port, *map(str, arguments), **options)
+            last.callback(program.stop)
+            return program
+
+        yield start
+
+
+@pytest.fixture
+def terminal(story: Story) -> Iterator[Callable[..., Terminal]]:
+    with contextlib.ExitStack() as last:
+
+        def make(**options: Any) -> Terminal:
+            made = Terminal(story, **options)
+            last.callback(made.close)
+            return made
+
+        yield make

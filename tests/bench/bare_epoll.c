@@ -1,89 +1,70 @@
-/* tests/bench/bare_epoll.c: the least that an echo server on epoll can do. The floor.
+/* The least that an echo server on epoll can do, to measure the others by:
  *
  *   bare_epoll PORT BUFFER [nodelay]
  *
- * No state, no error handling, no fairness: a guest who does not read holds up everybody.
- * Nothing correct on epoll can cost less than this does. Not to be copied.
+ * It has no state and handles no error, and a client that does not read holds up all the
+ * others. Nothing correct on epoll costs less. Not to be copied.
  */
-#define _GNU_SOURCE
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BATCH 256
 
-static bool nodelay;
-static size_t size;
-
-static int open_door(const char *port)
+static int open_listener(uint16_t port, int nodelay)
 {
     struct sockaddr_in here = {.sin_family = AF_INET,
-                               .sin_port = htons((uint16_t)atoi(port)),
+                               .sin_port = htons(port),
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int yes = 1;
-    int door = socket(AF_INET, SOCK_STREAM, 0);
+    int yes = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    if (door == -1 ||
-        setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1 ||
-        bind(door, (struct sockaddr *)&here, sizeof here) == -1 ||
-        listen(door, SOMAXCONN) == -1) {
+    if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay) == -1 ||
+        bind(fd, (struct sockaddr *)&here, sizeof here) == -1 || listen(fd, SOMAXCONN) == -1) {
         perror("bare_epoll");
         exit(EXIT_FAILURE);
     }
-    return door;
+    return fd;
 }
 
-static void watch(int bells, int fd)
+static void watch(int epoll_fd, int fd)
 {
-    struct epoll_event bell = {.events = EPOLLIN, .data.fd = fd};
-    (void)epoll_ctl(bells, EPOLL_CTL_ADD, fd, &bell);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-static void accept_guest(int bells, int door)
+/* The socket blocks, so send() takes all of it and there is nothing to remember. */
+static void echo(int fd, unsigned char *buffer, size_t size)
 {
-    int yes = 1;
-    int guest = accept(door, NULL, NULL);
-
-    if (nodelay)
-        (void)setsockopt(guest, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    watch(bells, guest);
-}
-
-/* The socket blocks: so send() takes all of it, and there is nothing to remember. */
-static void echo(int guest, unsigned char *buffer)
-{
-    ssize_t length = recv(guest, buffer, size, 0);
+    ssize_t length = recv(fd, buffer, size, 0);
     if (length <= 0)
-        (void)close(guest);
+        close(fd);
     else
-        (void)send(guest, buffer, (size_t)length, MSG_NOSIGNAL);
+        send(fd, buffer, (size_t)length, MSG_NOSIGNAL);
 }
 
 int main(int argc, char **argv)
 {
-    struct epoll_event events[BATCH];
-
-    if (argc < 3 || atol(argv[2]) <= 0)
+    if (argc < 3)
         return 2;
-    size = (size_t)atol(argv[2]);
-    nodelay = argc > 3 && strcmp(argv[3], "nodelay") == 0;
+    size_t size = (size_t)atol(argv[2]);
     unsigned char *buffer = malloc(size);
-    int bells = epoll_create1(0), door = open_door(argv[1]);
+    int epoll_fd = epoll_create1(0);
+    int listener = open_listener((uint16_t)atoi(argv[1]), argc > 3);
 
-    watch(bells, door);
+    watch(epoll_fd, listener);
     for (;;) {
-        int rung = epoll_wait(bells, events, BATCH, -1);
-        for (int i = 0; i < rung; i++)
-            if (events[i].data.fd == door)
-                accept_guest(bells, door);
+        struct epoll_event events[BATCH];
+        int count = epoll_wait(epoll_fd, events, BATCH, -1);
+        for (int i = 0; i < count; i++)
+            if (events[i].data.fd == listener)
+                watch(epoll_fd, accept(listener, NULL, NULL));
             else
-                echo(events[i].data.fd, buffer);
+                echo(events[i].data.fd, buffer, size);
     }
 }

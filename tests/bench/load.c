@@ -1,17 +1,19 @@
-/* tests/bench/load.c: guests who say something, hear it, and say the next thing; or who
- * are silent.
+/* Many clients in one process, which check every byte that comes back:
  *
- *   load PORT GUESTS BYTES seconds S     messages of so many bytes, for so long
- *   load PORT GUESTS BYTES rounds M      messages of so many bytes, so many of them each
- *   load PORT GUESTS silent              one byte each, to prove that they are served
+ *   load PORT CLIENTS [bytes N] [seconds S | rounds N] [floods N] [wait S]
  *
- * It speaks with whoever measures: a line of JSON when the guests are at their tables,
- * {"guests": 50, "late": false}, late if it took too long to bring more; a line on stdin
- * starts the rounds; a line of JSON tells how they went; the end of stdin ends it. Between
- * these lines one can look at the server.
+ *   bytes     in each message; a client sends the next one when it has the echo of the last
+ *   seconds   so long, or
+ *   rounds    so many messages each; without either of them the clients stay silent
+ *   floods    so many more connections that send without a pause, and read what comes back
+ *   wait      seconds without any progress after which the server has failed
  *
- * One thread, on epoll, so that it is not the slower of the two. Every byte of every echo
- * is checked; what is wrong is told on stderr, and ends it: exit 1.
+ * It prints a line of JSON when all are connected, each with one byte echoed, and then obeys
+ * the lines on its stdin: `go` runs the rounds, `end` waits until the server has closed every
+ * connection in good order. Each answers with a line of JSON. The end of stdin ends it, by
+ * resets. What is wrong is said on stderr, exit 1.
+ *
+ * One thread, on epoll, so that it is not slower than what it measures.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,57 +31,51 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE "10"            /* seconds without any echo: the server has failed */
-#define SEATING_PATIENCE 1       /* and without the first one: this guest is not served */
-#define SEATING_SECONDS 8        /* who has not come in by then does not */
-#define TOGETHER 100             /* so many come in at a time: less than a backlog */
-#define BUFFER_SIZE (256 * 1024) /* what one recv() may bring */
-#define BATCH 256                /* bells we listen to at a time */
-#define TURNS 4096               /* how many different messages there are */
+#define TOGETHER 100             /* so many connect at a time: fewer than a backlog holds */
+#define BUFFER_SIZE (256 * 1024) /* one recv() */
+#define BATCH 256                /* events a wait */
+#define MESSAGES 4096            /* so many different ones */
+#define FLOOD 65521              /* the bytes that a flood repeats; a prime, so that a lost
+                                    buffer never goes unnoticed */
 
-struct guest {
+struct client {
     int fd;
-    size_t begins; /* the message now: pattern[begins .. begins + size) */
-    size_t sent, heard;
-    long rounds; /* behind this guest */
+    bool flood;
+    size_t begins; /* the message now: pattern[begins .. begins + bytes) */
+    size_t sent, received;
+    long rounds; /* completed */
     int64_t since;
 };
 
-static struct {
-    long port, guests, size, rounds;
-    double seconds;
-    bool silent;
-} wanted = {.size = 1};
+static long port, count, bytes = 64, rounds, floods, wait_seconds = 10;
+static double seconds;
 
 static unsigned char *pattern;
 static unsigned char buffer[BUFFER_SIZE];
-static struct guest *guests;
-static int bells;
-static int64_t *times; /* how long each echo took, in nanoseconds */
+static struct client *clients; /* the floods are behind the others */
+static int epoll_fd;
+static long talking;
+static int64_t deadline;
+static int64_t *times; /* nanoseconds of each echo */
 static size_t echoes, room;
-static long under_way;
-static int64_t deadline; /* 0: it goes by rounds */
-static int patience;     /* PATIENCE, or what is in the environment */
 
 #define fail(...) \
-    ((void)fprintf(stderr, "load: " __VA_ARGS__), (void)fputc('\n', stderr), exit(1))
+    (fprintf(stderr, "load: " __VA_ARGS__), fputc('\n', stderr), exit(EXIT_FAILURE))
 
 static int64_t now(void)
 {
     struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time); /* cannot fail: this clock is there */
+    clock_gettime(CLOCK_MONOTONIC, &time);
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Bytes that do not repeat: an echo out of place is not the right one by chance. */
+/* Bytes that do not repeat: an echo out of place is not right by chance. */
 static void make_pattern(void)
 {
-    size_t length = (size_t)wanted.size + TURNS;
+    size_t length = (size_t)(bytes > FLOOD ? bytes : FLOOD) + MESSAGES;
     uint32_t random = 2463534242;
 
     pattern = malloc(length);
-    if (pattern == NULL)
-        fail("no memory");
     for (size_t i = 0; i < length; i++) {
         random ^= random << 13;
         random ^= random >> 17;
@@ -88,13 +84,13 @@ static void make_pattern(void)
     }
 }
 
-/* ---- coming in --------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------------------- */
 
-/* Without Nagle: the guests' own segments are not what is measured. Without lingering:
- * they leave by a reset, and no port is kept in TIME_WAIT for the next run to miss. */
+/* No Nagle: the clients' own segments are not what is measured. No lingering: they end by a
+ * reset, so that no port stays in TIME_WAIT and is missing in the next run. */
 static void set_options(int fd)
 {
-    struct timeval timeout = {.tv_sec = SEATING_PATIENCE};
+    struct timeval timeout = {.tv_sec = wait_seconds < 2 ? 1 : wait_seconds / 5};
     struct linger none = {.l_onoff = 1};
     int yes = 1;
 
@@ -106,19 +102,13 @@ static void set_options(int fd)
         fail("setsockopt: %s", strerror(errno));
 }
 
-/* Each process comes from an address of its own, 127.x.y.1: one address has about 28,000
- * ports, and the search for a free one is slow from the 14,000th on. */
-static in_addr_t own_address(void)
-{
-    return htonl(INADDR_LOOPBACK + (((uint32_t)getpid() & 0xffff) << 8));
-}
-
-/* Returns -1 when there is no descriptor left, or nobody to connect to. */
+/* Each process has an address of its own, 127.x.y.1: one address has about 28,000 ports. */
 static int connect_one(void)
 {
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = own_address()};
+    in_addr_t own = htonl(INADDR_LOOPBACK + (((uint32_t)getpid() & 0xffff) << 8));
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = own};
     struct sockaddr_in server = {.sin_family = AF_INET,
-                                 .sin_port = htons((uint16_t)wanted.port),
+                                 .sin_port = htons((uint16_t)port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -126,82 +116,79 @@ static int connect_one(void)
         return -1;
     set_options(fd);
     if (bind(fd, (struct sockaddr *)&here, sizeof here) == 0 &&
-        connect(fd, (struct sockaddr *)&server, sizeof server) == 0)
+        connect(fd, (struct sockaddr *)&server, sizeof server) == 0 &&
+        send(fd, "x", 1, MSG_NOSIGNAL) == 1)
         return fd;
-    (void)close(fd); /* nothing was written that could be lost */
+    close(fd);
     return -1;
 }
 
-/* The kernel answers connect(), not the server: only an echo proves that one is in. */
-static bool says_hello(int fd)
-{
-    return send(fd, "x", 1, MSG_NOSIGNAL) == 1;
-}
-
-static bool is_greeted(int fd)
+/* connect() is answered by the kernel: only an echo shows that the server has accepted. */
+static bool is_served(int fd)
 {
     char byte = 0;
     ssize_t length = recv(fd, &byte, 1, 0);
+
     if (length == 1 && byte != 'x')
         fail("the first byte is wrong");
-    return length == 1;
+    if (length == 1)
+        return true;
+    close(fd);
+    return false;
 }
 
-/* Guests first .. end come in together. Returns how many of them are served; who is not
- * has come to the server's wall, or to ours. */
-static long seat(long first, long end)
+/* Clients first .. end. Returns how many of them are served. */
+static long connect_group(long first, long end)
 {
-    long there = first, served = first;
+    long connected = first, served = first;
 
-    for (; there < end; there++) {
-        guests[there].fd = connect_one();
-        if (guests[there].fd == -1)
-            break;
-        if (!says_hello(guests[there].fd))
-            fail("guest %ld: send: %s", there, strerror(errno));
-    }
-    while (served < there && is_greeted(guests[served].fd))
-        served++;
-    for (long i = served; i < there; i++)
-        (void)close(guests[i].fd); /* gives up; nothing to lose */
+    while (connected < end && (clients[connected].fd = connect_one()) != -1)
+        connected++;
+    for (long i = first; i < connected; i++)
+        if (is_served(clients[i].fd))
+            clients[served++].fd = clients[i].fd;
     return served - first;
 }
 
-/* Returns whether it took too long, and some have stayed away. */
-static bool come_in(void)
+static void connect_all(void)
 {
-    long seated = 0;
-    int64_t last_call = now() + (int64_t)SEATING_SECONDS * 1000000000;
+    long total = count + floods, served = 0, group = TOGETHER;
 
-    guests = calloc((size_t)wanted.guests, sizeof *guests);
-    if (guests == NULL)
-        fail("no memory");
-    bool late = false;
-    while (seated < wanted.guests && !(late = now() > last_call)) {
-        long left = wanted.guests - seated;
-        long group = left < TOGETHER ? left : TOGETHER;
-        long served = seat(seated, seated + group);
-        seated += served;
-        if (served < group)
-            break;
+    clients = calloc((size_t)total, sizeof *clients);
+    while (served < total && group == TOGETHER) {
+        long end = served + TOGETHER < total ? served + TOGETHER : total;
+        group = connect_group(served, end);
+        served += group;
     }
-    wanted.guests = seated;
-    return late;
+    if (served < total) {
+        floods = 0;
+        count = served < count ? served : count;
+    }
 }
 
-/* ---- rounds ------------------------------------------------------------------------ */
-
-static bool goes_on(const struct guest *guest)
+static void watch_all(void)
 {
-    return deadline != 0 ? now() < deadline : guest->rounds < wanted.rounds;
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    for (long i = 0; i < count + floods; i++) {
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.ptr = &clients[i]};
+
+        clients[i].flood = i >= count;
+        if (!clients[i].flood)
+            event.events |= EPOLLET;
+        if (fcntl(clients[i].fd, F_SETFL, O_NONBLOCK) == -1 ||
+            epoll_ctl(epoll_fd, EPOLL_CTL_ADD, clients[i].fd, &event) == -1)
+            fail("epoll_ctl: %s", strerror(errno));
+    }
 }
 
-/* The next message: another one each time, and for each guest. */
-static void begin_round(struct guest *guest)
+/* ---- talking ----------------------------------------------------------------------- */
+
+/* The next message: another one each time, and for each client. */
+static void begin_round(struct client *client)
 {
-    guest->begins = (size_t)((guest - guests) * 61 + guest->rounds * 17) % TURNS;
-    guest->sent = guest->heard = 0;
-    guest->since = now();
+    client->begins = (size_t)((client - clients) * 61 + client->rounds * 17) % MESSAGES;
+    client->sent = client->received = 0;
+    client->since = now();
 }
 
 static void note_time(int64_t took)
@@ -209,118 +196,122 @@ static void note_time(int64_t took)
     if (echoes == room) {
         room = room == 0 ? 1 << 16 : room * 2;
         times = realloc(times, room * sizeof *times);
-        if (times == NULL)
-            fail("no memory");
     }
     times[echoes++] = took;
 }
 
-/* Returns whether this guest goes on with another one. */
-static bool end_round(struct guest *guest)
+/* Returns whether this client goes on with another message. */
+static bool end_round(struct client *client)
 {
-    note_time(now() - guest->since);
-    guest->rounds++;
-    if (!goes_on(guest)) {
-        under_way--;
+    note_time(now() - client->since);
+    client->rounds++;
+    if (deadline != 0 ? now() >= deadline : client->rounds % rounds == 0) {
+        talking--;
         return false;
     }
-    begin_round(guest);
+    begin_round(client);
     return true;
 }
 
-static void send_some(struct guest *guest)
+static void send_some(struct client *client)
 {
-    size_t left = (size_t)wanted.size - guest->sent;
+    size_t left = (size_t)bytes - client->sent;
     if (left == 0)
         return;
-    const unsigned char *bytes = pattern + guest->begins + guest->sent;
-    ssize_t sent = send(guest->fd, bytes, left, MSG_NOSIGNAL);
+    ssize_t sent = send(client->fd, pattern + client->begins + client->sent, left, MSG_NOSIGNAL);
     if (sent == -1 && errno != EAGAIN)
-        fail("guest %td: send: %s", guest - guests, strerror(errno));
-    guest->sent += sent > 0 ? (size_t)sent : 0;
+        fail("client %td: send: %s", client - clients, strerror(errno));
+    client->sent += sent > 0 ? (size_t)sent : 0;
 }
 
-static void check(const struct guest *guest, size_t length)
+static void check(const struct client *client, const unsigned char *got,
+                  const unsigned char *right, size_t length)
 {
-    const unsigned char *right = pattern + guest->begins + guest->heard;
-
-    if (guest->heard + length > guest->sent)
-        fail("guest %td: the echo is longer than what was said", guest - guests);
-    if (memcmp(buffer, right, length) == 0)
-        return;
     size_t i = 0;
-    while (buffer[i] == right[i])
+
+    if (client->received + length > client->sent)
+        fail("client %td: the echo is longer than what was sent", client - clients);
+    if (memcmp(got, right, length) == 0)
+        return;
+    while (got[i] == right[i])
         i++;
-    fail("guest %td, message %ld: byte %zu is wrong", guest - guests, guest->rounds,
-         guest->heard + i);
+    fail("client %td, message %ld: byte %zu is wrong", client - clients, client->rounds,
+         client->received + i);
 }
 
-/* Says and hears as much as there is: the bell rings once for each change. A read that
- * brought less than it could has emptied the kernel's buffer. */
-static void go_on(struct guest *guest)
+/* Returns what there is, -1 when that is nothing yet. */
+static ssize_t receive(const struct client *client)
+{
+    ssize_t length = recv(client->fd, buffer, sizeof buffer, 0);
+    if (length == 0 || (length == -1 && errno != EAGAIN))
+        fail("client %td, message %ld: after %zu bytes %s", client - clients, client->rounds,
+             client->received, length == 0 ? "the server closed" : strerror(errno));
+    return length;
+}
+
+/* Edge-triggered: goes on until there is no more. */
+static void talk(struct client *client)
 {
     ssize_t length;
     do {
-        send_some(guest);
-        length = recv(guest->fd, buffer, sizeof buffer, 0);
-        if (length == -1 && errno == EAGAIN)
+        send_some(client);
+        length = receive(client);
+        if (length == -1)
             return;
-        if (length <= 0)
-            fail("guest %td, message %ld: after %zu bytes %s", guest - guests,
-                 guest->rounds, guest->heard,
-                 length == 0 ? "the server has left" : strerror(errno));
-        check(guest, (size_t)length);
-        guest->heard += (size_t)length;
-        if (guest->heard == (size_t)wanted.size && end_round(guest))
-            send_some(guest);
+        check(client, buffer, pattern + client->begins + client->received, (size_t)length);
+        client->received += (size_t)length;
+        if (client->received == (size_t)bytes && end_round(client))
+            send_some(client);
     } while (length == sizeof buffer);
 }
 
-static void hang_bells(void)
+/* Level-triggered: one send and one read a time, and the others are looked at in between, so
+ * that their times are the server's and not ours. */
+static void flood(struct client *client)
 {
-    bells = epoll_create1(EPOLL_CLOEXEC);
-    for (long i = 0; i < wanted.guests; i++) {
-        struct epoll_event bell = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
-                                   .data.ptr = &guests[i]};
-        if (fcntl(guests[i].fd, F_SETFL, O_NONBLOCK) == -1 ||
-            epoll_ctl(bells, EPOLL_CTL_ADD, guests[i].fd, &bell) == -1)
-            fail("epoll_ctl: %s", strerror(errno));
+    size_t at = client->sent % FLOOD;
+    ssize_t sent = send(client->fd, pattern + at, FLOOD - at, MSG_NOSIGNAL);
+    client->sent += sent > 0 ? (size_t)sent : 0;
+
+    ssize_t length = receive(client);
+    for (ssize_t done = 0; done < length;) {
+        size_t from = client->received % FLOOD, piece = (size_t)(length - done);
+        piece = piece < FLOOD - from ? piece : FLOOD - from;
+        check(client, buffer + done, pattern + from, piece);
+        client->received += piece;
+        done += (ssize_t)piece;
     }
-    /* each rings once now: there is room to write in */
-    for (long told = 0; told < wanted.guests;) {
-        struct epoll_event events[BATCH];
-        told += epoll_wait(bells, events, BATCH, -1);
-    }
+    for (long i = 0; i < count && talking > 0; i++)
+        talk(&clients[i]);
 }
 
-/* Everybody speaks at once. At the deadline nobody begins anew, but all hear the end of
- * what they have said: so that what the server did for them is counted, too. */
+/* All start at once. At the deadline nobody begins another message, but each waits for the
+ * echo of its last one. */
 static void run(void)
 {
-    under_way = wanted.guests;
-    for (long i = 0; i < wanted.guests; i++) {
-        begin_round(&guests[i]);
-        send_some(&guests[i]);
+    talking = count;
+    echoes = 0;
+    for (long i = 0; i < count; i++) {
+        begin_round(&clients[i]);
+        send_some(&clients[i]);
     }
-    while (under_way > 0) {
+    while (talking > 0) {
         struct epoll_event events[BATCH];
-        int rung = epoll_wait(bells, events, BATCH, patience * 1000);
-        if (rung == 0)
-            fail("no echo for %d seconds; %ld guests wait", patience, under_way);
-        for (int i = 0; i < rung; i++)
-            go_on(events[i].data.ptr);
+        int ready = epoll_wait(epoll_fd, events, BATCH, (int)wait_seconds * 1000);
+        if (ready == 0)
+            fail("no echo for %ld seconds; %ld clients wait", wait_seconds, talking);
+        for (int i = 0; i < ready && talking > 0; i++) {
+            struct client *client = events[i].data.ptr;
+            if (client->flood)
+                flood(client);
+            else
+                talk(client);
+        }
     }
+    for (long i = 0; i < count; i++)
+        if (recv(clients[i].fd, buffer, 1, MSG_PEEK) > 0)
+            fail("client %ld: the echo is longer than what was sent", i);
 }
-
-/* Who has heard everything must not hear more. */
-static void check_silence(void)
-{
-    for (long i = 0; i < wanted.guests; i++)
-        if (recv(guests[i].fd, buffer, 1, 0) > 0)
-            fail("guest %ld: the echo is longer than what was said", i);
-}
-
-/* ---- the report -------------------------------------------------------------------- */
 
 static int by_length(const void *one, const void *other)
 {
@@ -328,79 +319,92 @@ static int by_length(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* In microseconds; times is sorted. With few echoes the last ones are the longest. */
-static double percentile(double share)
+static double percentile_us(double share)
 {
     return (double)times[(size_t)(share * (double)(echoes - 1) + 0.5)] / 1e3;
 }
 
-static void report(double seconds)
+/* ---- the end, and orders ----------------------------------------------------------- */
+
+/* Waits for the server's end on every connection. An end in good order is answered with ours. */
+static void end_all(void)
 {
+    struct linger usual = {.l_onoff = 0};
+    long left = count, cut = 0;
+    int64_t start = now();
+
+    while (left > 0) {
+        struct epoll_event events[BATCH];
+        int ready = epoll_wait(epoll_fd, events, BATCH, (int)wait_seconds * 1000);
+        if (ready == 0)
+            fail("no end for %ld seconds; %ld clients wait", wait_seconds, left);
+        for (int i = 0; i < ready; i++) {
+            struct client *client = events[i].data.ptr;
+            ssize_t length = recv(client->fd, buffer, sizeof buffer, 0);
+            if (length == -1 && errno == EAGAIN)
+                continue;
+            cut += length != 0;
+            left--;
+            setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &usual, sizeof usual);
+            close(client->fd);
+        }
+    }
+    printf("{\"ended\": %ld, \"cut\": %ld, \"seconds\": %.6f}\n", count - cut, cut,
+           (double)(now() - start) / 1e9);
+}
+
+static void run_and_report(void)
+{
+    int64_t start = now();
+    deadline = seconds > 0 ? start + (int64_t)(seconds * 1e9) : 0;
+    run();
+    double took = (double)(now() - start) / 1e9;
     qsort(times, echoes, sizeof *times, by_length);
-    (void)printf("{\"guests\": %ld, \"size\": %ld, \"echoes\": %zu, \"seconds\": %.6f, "
-                 "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f}\n",
-                 wanted.guests, wanted.size, echoes, seconds, percentile(0.5),
-                 percentile(0.99), percentile(0.999));
-    (void)fflush(stdout); /* nobody listens: the end of stdin follows */
+    printf("{\"echoes\": %zu, \"seconds\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", echoes,
+           took, percentile_us(0.5), percentile_us(0.99));
 }
 
-/* ---- from outside ------------------------------------------------------------------ */
-
-/* Returns whether that is how it is called. */
-static bool read_arguments(int argc, char **argv)
+static void read_arguments(int argc, char **argv)
 {
-    if (argc != 4 && argc != 6)
-        return false;
-    wanted.port = atol(argv[1]);
-    wanted.guests = atol(argv[2]);
-    wanted.silent = argc == 4 && strcmp(argv[3], "silent") == 0;
-    if (argc == 6) {
-        wanted.size = atol(argv[3]);
-        wanted.seconds = strcmp(argv[4], "seconds") == 0 ? atof(argv[5]) : 0;
-        wanted.rounds = strcmp(argv[4], "rounds") == 0 ? atol(argv[5]) : 0;
+    struct {
+        const char *name;
+        long *number;
+    } const words[] = {{"bytes", &bytes}, {"rounds", &rounds}, {"floods", &floods},
+                       {"wait", &wait_seconds}};
+
+    port = argc > 2 ? atol(argv[1]) : 0;
+    count = argc > 2 ? atol(argv[2]) : 0;
+    for (int i = 3; i + 1 < argc; i += 2) {
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+            if (strcmp(argv[i], words[k].name) == 0)
+                *words[k].number = atol(argv[i + 1]);
+        if (strcmp(argv[i], "seconds") == 0)
+            seconds = atof(argv[i + 1]);
     }
-    return wanted.port > 0 && wanted.guests > 0 && wanted.size > 0 &&
-           (wanted.silent || wanted.seconds > 0 || wanted.rounds > 0);
-}
-
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); /* without it: fewer guests */
-    }
-}
-
-static bool next_line(void)
-{
-    char line[80];
-    return fgets(line, sizeof line, stdin) != NULL;
+    if (port <= 0 || count <= 0 || bytes <= 0 || wait_seconds <= 0)
+        fail("usage: PORT CLIENTS [bytes N] [seconds S | rounds N] [floods N] [wait S]");
 }
 
 int main(int argc, char **argv)
 {
-    if (!read_arguments(argc, argv))
-        fail("usage: PORT GUESTS (silent | BYTES seconds S | BYTES rounds M)");
-    const char *impatient = getenv("LOAD_PATIENCE");
-    patience = atoi(impatient != NULL ? impatient : PATIENCE);
-    raise_descriptors();
+    struct rlimit limit;
+    char order[80];
+
+    read_arguments(argc, argv);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit); /* without it: fewer clients */
+    }
+    setlinebuf(stdout);
     make_pattern();
-    bool late = come_in();
-    if (!wanted.silent)
-        hang_bells();
-    (void)printf("{\"guests\": %ld, \"late\": %s}\n", wanted.guests,
-                 late ? "true" : "false");
-    (void)fflush(stdout); /* as in report() */
-    if (!next_line() || wanted.silent || wanted.guests == 0)
-        return EXIT_SUCCESS;
-    int64_t start = now();
-    deadline = wanted.seconds > 0 ? start + (int64_t)(wanted.seconds * 1e9) : 0;
-    run();
-    double seconds = (double)(now() - start) / 1e9;
-    check_silence();
-    report(seconds);
-    while (next_line())
-        ;
+    connect_all();
+    watch_all();
+    printf("{\"connected\": %ld}\n", count);
+    while (count > 0 && fgets(order, sizeof order, stdin) != NULL) {
+        if (strcmp(order, "go\n") == 0 && (seconds > 0 || rounds > 0))
+            run_and_report();
+        else if (strcmp(order, "end\n") == 0)
+            end_all();
+    }
     return EXIT_SUCCESS;
 }

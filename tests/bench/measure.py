@@ -1,272 +1,202 @@
-"""make bench: what each way of serving costs, on this machine.
-
-    python3 tests/bench/measure.py [--chapters 'NAME ...'] [--guests 'N ...'] [--out FOLDER]
-                                   [--seconds S] [--rounds R] [--only PART] [--no-peers]
-                                   [--alone COMMAND]
-
-Without --chapters and --guests it measures everything, fills in docs/costs.md and draws its
-pictures. With one of them it prints its table and leaves the page alone: what it finds is in
-tests/bench/build/costs/.
-"""
+"""The measurements. Each returns figures: (what, which server) -> the rounds' values, or one."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import datetime
-import os
-import platform
 import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
+import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable, Iterable
 
-import busy
-import counts
-import goals
-import idle
-import proc
-import publish
-from crowd import WrongEcho
-from servers import BIG_FLOOR, CHAPTERS, EVERYBODY, Running, Server, Trouble, make, why_not
+import processes
+from processes import Load, Running, Trouble
+from servers import BIG_FLOOR, FLOOR, Server
 
-SPEAKING = [1, 10, 50, 1000]  # guests; and how many are silent:
-SILENT = [1, 10, 100, 1000, 10000, 19000]
-TINY = 64  # bytes
-PARTS = ("busy", "idle", "calls", "instructions")
+Figures = dict[tuple[str, str], list[float]]
+Tell = Callable[[str], None]
 
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--chapters", default=os.environ.get("CHAPTERS", ""))
-    parser.add_argument("--guests", default=os.environ.get("GUESTS", ""))
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--seconds", type=float, default=0.12, help="of one run")
-    parser.add_argument("--rounds", type=int, default=9, help="if there is time for all of them")
-    parser.add_argument("--alone", default="", metavar="COMMAND",
-                        help="measure this server instead; {port} stands for its port")
-    parser.add_argument("--no-peers", dest="peers", action="store_false")
-    parser.add_argument("--only", choices=PARTS, action="append",
-                        help="this part (may be given again)")
-    options = parser.parse_args()
-    options.chapters, options.guests = options.chapters.split(), options.guests.split()
-    unknown = set(options.chapters) - set(CHAPTERS)
-    if unknown or not all(re.fullmatch("[1-9][0-9]*", number) for number in options.guests):
-        parser.error(f"CHAPTERS are some of {' '.join(CHAPTERS)}; GUESTS are numbers from 1 on")
-    return options
+SHAPES = ((1, 64), (50, 64), (1000, 64), (50, 16384), (10, 1048576))  # clients, bytes
+SILENT = (1000, 10000)
+FLOODS = 16
+FEW, MANY = 1000, 3000  # messages: the difference has nothing of the start and the end in it
+QUIET_SECONDS = 1.0
+IMPATIENT = 5  # seconds
 
 
-class Progress:
-    """One line that changes, on a terminal; elsewhere a line now and then."""
+class Bench:
+    def __init__(self, servers: list[Server], rounds: int, seconds: float, tell: Tell) -> None:
+        self.servers, self.rounds, self.seconds, self.tell = servers, rounds, seconds, tell
+        self.wrong: dict[str, str] = {}
+        self.figures: Figures = defaultdict(list)
 
-    def __init__(self) -> None:
-        self.start = self.last = time.monotonic()
+    def right(self, *families: str) -> list[Server]:
+        return [server for server in self.servers if server.name not in self.wrong
+                and (not families or server.family in families)]
 
-    def __call__(self, words: str) -> None:
-        now = time.monotonic()
-        line = f"{now - self.start:4.0f} s  {words}"
-        if sys.stderr.isatty():
-            print(f"\r\033[K{line[:78]}", end="", file=sys.stderr, flush=True)
-        elif now - self.last > 10:
-            print(line, file=sys.stderr, flush=True)
-            self.last = now
-
-    def done(self) -> None:
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-# ---- who, and where --------------------------------------------------------------------------
-
-def _first_line(*command: str) -> str:
-    try:
-        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             check=False)
-    except OSError:
-        return ""
-    return ran.stdout.splitlines()[0] if ran.stdout else ""
-
-
-def _processor() -> str:
-    text = Path("/proc/cpuinfo").read_text(errors="replace")
-    named = re.search(r"^model name\s*:\s*(.+)", text, re.MULTILINE)
-    return named[1].strip() if named else platform.machine()
-
-
-def machine() -> dict[str, Any]:
-    pinned = "server and load are not pinned: there is one core only"
-    if proc.SERVER_CORE is not None:
-        pinned = f"server on core {proc.SERVER_CORE}, load on core {proc.LOAD_CORE}"
-    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
-    return {
-        "date": datetime.date.today().isoformat(),
-        "processor": _processor(),
-        "cores": len(proc.CORES),
-        "memory_gib": round(int(memory[1]) / 2**20, 1) if memory else None,
-        "kernel": f"{platform.system()} {platform.release()}",
-        "compiler": _first_line(*shlex.split(os.environ.get("CC") or "cc"), "--version"),
-        "flags": os.environ.get("CFLAGS") or "-O2 -g",
-        "descriptors": proc.DESCRIPTORS,
-        "pinned": pinned,
-    }
-
-
-def choose(options: argparse.Namespace) -> list[Server]:
-    """A foreign server is not compared with anybody: it is looked at, alone."""
-    if options.alone:
-        command = tuple(shlex.split(options.alone))
-        return [Server("yours", "peer", command)]
-    wanted = options.chapters or CHAPTERS
-    return [server for server in EVERYBODY if (server.name in wanted or server.family == "floor" or
-                                               server.family == "peer" and options.peers)]
-
-
-def able(servers: list[Server], missing: dict[str, str], tell: busy.Tell) -> list[Server]:
-    """Those who can be measured here; the others are missing, by name."""
-    found = []
-    for server in servers:
-        tell(f"building {server.name}")
-        reason = why_not(server)
-        if reason:
-            missing[server.name] = reason
-        else:
-            found.append(server)
-    return found
-
-
-# ---- what ------------------------------------------------------------------------------------
-
-def measure_busy(servers: list[Server], options: argparse.Namespace,
-                 tell: busy.Tell) -> dict[str, Any]:
-    guests = list(map(int, options.guests)) or SPEAKING
-    shapes = [busy.Shape(number, TINY) for number in guests if number <= 10000]
-    shapes += busy.BIG if not options.guests else ()
-    found: dict[str, Any] = {}
-    with contextlib.ExitStack() as stack:
-        open_ones = []
+    def one_by_one(self, servers: Iterable[Server], work: Callable[[Server], None]) -> None:
+        """A server that is wrong is named, and not measured any more."""
         for server in servers:
             try:
-                open_ones.append(stack.enter_context(Running(server)))
-            except Trouble as words:
-                found[server.name] = {"wrong": str(words)}
-        return found | busy.measure(open_ones, shapes, options.rounds, options.seconds, tell)
+                work(server)
+            except Trouble as trouble:
+                self.wrong[server.name] = str(trouble)
 
+    # ---- clients that talk ---------------------------------------------------------------
 
-def measure_idle(servers: list[Server], options: argparse.Namespace,
-                 tell: busy.Tell) -> dict[str, Any]:
-    steps = sorted(map(int, options.guests)) or SILENT
-    seconds, times = options.seconds / 3, min(4, options.rounds)
-    return {server.name: idle.measure(server, steps, seconds, times, tell)
-            for server in servers if server.name != BIG_FLOOR}  # it holds what FLOOR holds
+    def busy(self) -> None:
+        """All servers stay open, and in each round each has its turn: whatever slows the
+        machine for a while slows them all."""
+        with ExitStack() as stack:
+            running: dict[str, Running] = {}
+            limits: dict[str, int] = {}
 
+            def open_one(server: Server) -> None:
+                running[server.name] = stack.enter_context(Running(server.command))
 
-def _count(servers: list[Server], tool: str, missing: dict[str, str], tell: busy.Tell,
-           one: Callable[[Server], dict[str, Any]]) -> dict[str, Any]:
-    """Counts do not depend on who else runs: two at a time."""
-    def try_it(server: Server) -> dict[str, Any]:
-        try:
-            return one(server)
-        except (Trouble, WrongEcho) as words:
-            missing[f"{tool} of {server.name}"] = str(words)
-            return {}
-    if shutil.which(tool) is None:
-        missing[tool] = f"{tool} is missing (Debian: {tool})"
-        return {}
-    tell(f"counting with {tool}")
-    pool = ThreadPoolExecutor(2)
-    try:
-        return dict(zip((server.name for server in servers), pool.map(try_it, servers)))
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C only those under way are awaited
+            self.one_by_one(self.servers, open_one)
+            for number in range(1, self.rounds + 1):
+                for shape in SHAPES:
+                    self.tell(f"round {number} of {self.rounds}: {shape[0]} clients, "
+                              f"{shape[1]} bytes")
+                    self._round(running, shape, limits)
 
+    def _round(self, running: dict[str, Running], shape: tuple[int, int],
+               limits: dict[str, int]) -> None:
+        clients, size = shape
+        found: dict[str, tuple[float, float]] = {}
 
-def measure_calls(servers: list[Server], missing: dict[str, str],
-                  tell: busy.Tell) -> dict[str, Any]:
-    return _count(servers, "strace", missing, tell, lambda server: {
-        "calls": counts.system_calls(server), "strip": counts.strip(server)})
+        def talk(server: Server) -> None:
+            if limits.get(server.name, clients) < clients:
+                return
+            one = running[server.name]
+            with Load(one.port, clients, bytes=size, seconds=self.seconds, wait=IMPATIENT) as load:
+                if load.connected < clients:
+                    limits[server.name] = load.connected
+                    return
+                before = one.usage()[0]
+                said = load.go()
+                cpu = (one.usage()[0] - before) / 1e3 / said["echoes"]
+            found[server.name] = said["echoes"] / said["seconds"], cpu
+            for what, value in (("echoes", found[server.name][0]), ("cpu", cpu),
+                                ("p50", said["p50_us"]), ("p99", said["p99_us"])):
+                self.figures[f"{what} {clients}x{size}", server.name].append(value)
 
+        self.one_by_one(self.right(), talk)
+        floor = found.get(FLOOR if size <= 1024 else BIG_FLOOR)
+        for name, (rate, cpu) in found.items() if floor else ():
+            self.figures[f"echoes-ratio {clients}x{size}", name].append(rate / floor[0])
+            self.figures[f"cpu-ratio {clients}x{size}", name].append(cpu / floor[1])
 
-def measure_instructions(servers: list[Server], missing: dict[str, str],
-                         tell: busy.Tell) -> dict[str, Any]:
-    for server in servers:
-        if not server.native:
-            missing[f"instructions of {server.name}"] = "callgrind cannot run it"
-    native = [server for server in servers if server.native]
-    return _count(native, "valgrind", missing, tell, instructions_of)
+    def workers(self, command: tuple[str, ...]) -> None:
+        """Not on one core: what several threads make of all of them."""
+        rows = {"02-threads": next((server.command for server in self.servers
+                                    if server.name == "02-threads"), ())}
+        rows.update({f"05-async-tasks --workers {n}": (*command, "--workers", str(n))
+                     for n in (1, 2)})
+        for number in range(self.rounds):
+            for name, words in rows.items():
+                if not words or name in self.wrong:
+                    continue
+                self.tell(f"round {number + 1} of {self.rounds}: {name}, on all cores")
+                with Running(words, core=None) as one:
+                    with Load(one.port, 50, None, bytes=64, seconds=self.seconds) as load:
+                        said = load.go()
+                self.figures["echoes-all-cores 50x64", name].append(said["echoes"]
+                                                                    / said["seconds"])
 
+    def beside_floods(self) -> None:
+        """One client that asks and waits, beside those that send without a pause."""
+        def visit(server: Server) -> None:
+            with Running(server.command) as one:
+                with Load(one.port, 1, bytes=64, seconds=5 * self.seconds, floods=FLOODS,
+                          wait=IMPATIENT) as load:
+                    if load.connected == 1:
+                        self.figures["p99-beside-floods", server.name].append(load.go()["p99_us"])
 
-def instructions_of(server: Server) -> dict[str, Any]:
-    files = counts.instructions(server)
-    found: dict[str, Any] = {"instructions": round(sum(files.values()), 1)}
-    if server.name in goals.INSTRUCTIONS:
-        found["files"] = files
-        found["as_one_file"] = counts.instructions_as_one_file(server)
-    return found
+        able = [server for server in self.right("chapter", "peer") if server.name != "01-blocking"]
+        for number in range(self.rounds):
+            self.tell(f"round {number + 1} of {self.rounds}: one client beside {FLOODS} floods")
+            self.one_by_one([one for one in able if one.name not in self.wrong], visit)
 
+    # ---- clients that are silent ---------------------------------------------------------
 
-def merge(results: dict[str, Any], part: dict[str, Any]) -> None:
-    """Whoever was wrong in one part is not measured in the others."""
-    for name, found in part.items():
-        if "wrong" in found:
-            results["missing"][name] = found["wrong"]
-            results["servers"].pop(name, None)
-        elif name in results["servers"]:
-            results["servers"][name].update(found)
+    def silent(self) -> None:
+        self.one_by_one(self.right(), self._silent)
 
+    def _silent(self, server: Server) -> None:
+        if server.name == BIG_FLOOR:
+            return  # it holds what the other floor holds
+        with ExitStack() as stack:
+            one = stack.enter_context(Running(server.command))
+            resident, connected, kernel = one.resident(), 0, 0
+            self._echo_beside(server, one, 0)
+            for step in SILENT:
+                self.tell(f"{server.name}: {step} silent connections")
+                before = processes.kernel_bytes()
+                load = stack.enter_context(Load(one.port, step - connected, wait=IMPATIENT))
+                kernel += processes.kernel_bytes() - before
+                connected += load.connected
+                self.figures["held", server.name] = [connected]
+                if connected < step:
+                    break
+                each = (one.resident() - resident) / step
+                self.figures[f"resident {step}", server.name] = [each]
+                self.figures[f"kernel {step}", server.name] = [kernel / step]
+                self._echo_beside(server, one, step)
+            before_quiet = one.usage()
+            time.sleep(QUIET_SECONDS)
+            wakeups = (one.usage()[1] - before_quiet[1]) / QUIET_SECONDS
+            self.figures["wakeups", server.name] = [wakeups]
 
-def measure(options: argparse.Namespace, tell: busy.Tell) -> dict[str, Any]:
-    missing: dict[str, str] = {}
-    trouble = make("build/load")
-    if trouble:
-        raise SystemExit(f"the load cannot be built:\n{trouble}")
-    servers = able(choose(options), missing, tell)
-    results: dict[str, Any] = {
-        "machine": machine(), "missing": missing,
-        "seconds": options.seconds, "echoes_counted": [counts.FEW, counts.MANY],
-        "servers": {server.name: {"family": server.family} for server in servers}}
+    def _echo_beside(self, server: Server, one: Running, silent: int) -> None:
+        for _ in range(min(4, self.rounds)):
+            with Load(one.port, 1, seconds=self.seconds, wait=IMPATIENT) as load:
+                if load.connected == 1:
+                    self.figures[f"beside {silent}", server.name].append(load.go()["p50_us"])
 
-    def still() -> list[Server]:
-        return [server for server in servers if server.name in results["servers"]]
+    # ---- what can be counted -------------------------------------------------------------
 
-    parts = options.only or PARTS
-    if "busy" in parts:
-        merge(results, measure_busy(still(), options, tell))
-    if "idle" in parts:
-        results["socket_bytes"] = round(idle.bytes_of_a_socket())
-        merge(results, measure_idle(still(), options, tell))
-    if "calls" in parts:
-        merge(results, measure_calls(still(), missing, tell))
-    if "instructions" in parts:
-        merge(results, measure_instructions(still(), missing, tell))
-    return results
+    def counted(self) -> dict[str, str]:
+        """Returns what is missing for it."""
+        missing = {tool: f"{tool} is missing (Debian: {tool})" for tool in ("strace", "valgrind")
+                   if shutil.which(tool) is None}
+        if "strace" not in missing:
+            self.one_by_one(self.right(), self._calls)
+        if "valgrind" not in missing:
+            able = [one for one in self.right() if one.name not in ("Go", "Node", "asyncio")]
+            self.one_by_one(able, self._instructions)
+        return missing
 
+    def _counted(self, server: Server, messages: int, *wrapper: str) -> str:
+        """One client, so many echoes; what the wrapper has written."""
+        with tempfile.TemporaryDirectory() as folder:
+            words = [word.replace("{out}", f"{folder}/out") for word in wrapper]
+            with Running(server.command, words) as one:
+                with Load(one.port, 1, bytes=64, rounds=messages) as load:
+                    load.go()
+                one.stop()
+            return "".join(path.read_text(errors="replace") for path in Path(folder).iterdir())
 
-def _whole(options: argparse.Namespace) -> bool:
-    everybody = set(options.chapters) in (set(), set(CHAPTERS)) and options.peers
-    return everybody and not (options.guests or options.alone or options.only)
+    def _calls(self, server: Server) -> None:
+        self.tell(f"{server.name}: system calls")
+        few, many = ({row[-1]: int(row[3]) for row in map(str.split, self._counted(
+            server, messages, "strace", "-f", "-c", "-o", "{out}").splitlines())
+            if len(row) >= 5 and row[3].isdigit() and row[-1] != "total"}
+            for messages in (FEW, MANY))
+        each = {name: (many[name] - few.get(name, 0)) / (MANY - FEW) for name in many}
+        for name, count in sorted(each.items()):
+            if count >= 0.005:
+                self.figures[f"call {name}", server.name] = [count]
+        self.figures["calls", server.name] = [sum(count for count in each.values()
+                                                  if count >= 0.005)]
 
+    def _instructions(self, server: Server) -> None:
+        self.tell(f"{server.name}: instructions")
+        few, many = (sum(map(int, re.findall(r"^totals: (\d+)", self._counted(
+            server, messages, "valgrind", "-q", "--tool=callgrind",
+            "--callgrind-out-file={out}.%p"), re.MULTILINE))) for messages in (FEW, MANY))
+        self.figures["instructions", server.name] = [(many - few) / (MANY - FEW)]
 
-def main() -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))  # so that `with` ends what we started
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    options, tell = arguments(), Progress()
-    found = measure(options, tell)
-    tell.done()
-    publish.publish(found, _whole(options), options.out)
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("\ninterrupted: nothing is kept", file=sys.stderr)
-        sys.exit(130)

@@ -1,180 +1,162 @@
-"""Fills docs/costs.md in from results.json, and checks that it was.
+#!/usr/bin/env python3
+"""The results as text, a line a figure, and docs/costs.md, whose figures come from them.
 
-    python3 tests/bench/page.py            say what on the page is not what was measured
-    python3 tests/bench/page.py --fill     and write it there
+    python3 tests/bench/page.py         fills the page and draws its pictures from the results
 
-<!-- cost: WHAT ... -->here<!-- /cost --> on the page: what stands between the two is computed.
-FIGURES below has what there is to ask for. A picture carries the mark of the results from which
-it was drawn.
+In the page a figure stands between two comments; a table's columns are named in its first one:
+
+    <!-- resident 10000 | 04-epoll -->96<!-- / -->
+    <!-- table: instructions; bytes = resident 10000 -->
 """
 
 from __future__ import annotations
 
+import math
 import re
-import sys
 from pathlib import Path
-from typing import Callable, Optional
+from statistics import median
+from typing import Iterator, Mapping, Optional
 
-import scale
-import tables
-from goals import EPOLL, GOALS, TASKS
-from results import Results, middle, shown, spread
-from servers import BIG_FLOOR, FLOOR
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "costs.md"
+RESULTS = DOCS / "costs" / "results.txt"
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PAGE = REPOSITORY / "docs" / "costs.md"
-COSTS = REPOSITORY / "docs" / "costs"
-RESULTS = COSTS / "results.json"
+Key = tuple[str, str]  # what, and which server
+Results = dict[Key, list[str]]  # the middle one; and the least and the most, of several rounds
 
-FIGURE = re.compile(r"<!-- cost: (.*?) -->(.*?)<!-- /cost -->", re.DOTALL)
-MARK = re.compile(r"results ([0-9a-f]{16})")
-NAMES = {"floor": FLOOR, "big-floor": BIG_FLOOR}
+SUMMARY = (("echoes/s", "echoes 50x64"), ("CPU, ratio", "cpu-ratio 50x64"),
+           ("instr.", "instructions"), ("calls", "calls"), ("bytes", "resident 10000"),
+           ("16 KiB", "echoes-ratio 50x16384"), ("1 MiB", "echoes-ratio 10x1048576"),
+           ("p99 us", "p99-beside-floods"))
 
 
-def _name(word: str) -> str:
-    return NAMES.get(word, word)
+# ---- results ---------------------------------------------------------------------------------
+
+def _short(value: float) -> str:
+    """Three digits that mean something, or all that stand before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else \
+        f"{value:.2f}"
 
 
-def _machine(results: Results, what: str) -> str:
-    value = results.machine[what]
-    return f"{value:,}" if isinstance(value, (int, float)) else str(value)
+def as_results(machine: Mapping[str, str], figures: Mapping[Key, list[float]]) -> Results:
+    results: Results = {("machine", name): [value] for name, value in machine.items()}
+    for key, values in sorted(figures.items()):
+        if values:
+            spread = [min(values), max(values)] if len(values) > 1 else []
+            results[key] = [_short(value) for value in (median(values), *spread)]
+    return results
 
 
-def _busy(results: Results, name: str, shape: str, what: str, form: str = ".0f") -> str:
-    return middle(results.busy(_name(name), shape, what), form)
+def written(results: Results) -> str:
+    lines = ["# figure; server; the middle of the rounds, the least, the most"]
+    lines += ["; ".join((*key, *values)) for key, values in results.items()]
+    return "\n".join(lines) + "\n"
 
 
-def _milliseconds(results: Results, name: str, shape: str) -> str:
-    found = results.busy(_name(name), shape, "p50_us")
-    return shown(found.middle / 1000, ".1f") if found else "–"
+def read(text: str) -> Results:
+    rows = (line.split("; ") for line in text.splitlines() if not line.startswith("#"))
+    return {(row[0], row[1]): row[2:] for row in rows}
 
 
-def _noise(results: Results, name: str, shape: str, what: str, form: str = ".0f") -> str:
-    return spread(results.busy(_name(name), shape, what), form)
+def servers(results: Results) -> list[str]:
+    """In the order of the chapters; then whoever else was measured."""
+    names = dict.fromkeys(name for what, name in results if what != "machine")
+    return sorted(names, key=lambda name: (not name[0].isdigit(), not name.startswith("bare"), name))
 
 
-def _ratio(results: Results, name: str, other: str, shape: str, what: str) -> str:
-    return spread(results.ratio(_name(name), _name(other), shape, what), ".2f")
+# ---- the page --------------------------------------------------------------------------------
+
+def shown(results: Results, what: str, server: str) -> str:
+    values = results.get((what, server))
+    if values is None:
+        return "–"
+    return f"{float(values[0]):,.0f}" if re.fullmatch(r"\d{4,}", values[0]) else values[0]
 
 
-def _times(results: Results, name: str, other: str, shape: str, what: str) -> str:
-    return middle(results.ratio(_name(name), _name(other), shape, what))
+def rows(results: Results, columns: list[str]) -> Iterator[list[str]]:
+    for server in servers(results):
+        row = [shown(results, column, server) for column in columns]
+        if set(row) != {"–"}:
+            yield [server, *row]
 
 
-def _a_guest(results: Results, name: str, guests: str, what: str) -> str:
-    count = results.most_guests(_name(name)) if guests == "most" else int(guests)
-    return shown(results.point(_name(name), count).get(what))
-
-
-def _missing(results: Results) -> str:
-    rows = [f"- {name}: {reason}" for name, reason in results.missing.items()]
-    return "\n\n" + "\n".join(rows or ["- nothing"]) + "\n\n"
-
-
-def _table(results: Results, name: str) -> str:
-    return "\n\n" + tables.ALL[name](results).markdown() + "\n\n"
-
-
-def _short(results: Results) -> str:
-    """A sentence for each goal that is not met."""
-    rows = []
-    for goal in GOALS:
-        verdicts = {name: goal.verdict(results, name) for name in (EPOLL, TASKS)}
-        names = [name for name, verdict in verdicts.items() if verdict.met is False]
-        unsure = [name for name in names if verdicts[name].unsure]
-        if names:
-            rows.append(f"- {goal.name} ({', '.join(names)}): {goal.why}" + (
-                f" Not in every round: this run cannot tell ({', '.join(unsure)})."
-                if unsure else ""))
-    return "\n\n" + "\n".join(rows or ["Every goal that was measured is met."]) + "\n\n"
-
-
-FIGURES: dict[str, Callable[..., str]] = {
-    "machine": _machine,
-    "missing": _missing,
-    "rate": lambda results, name, shape: _busy(results, name, shape, "rate"),
-    "milliseconds": _milliseconds,
-    "cpu": lambda results, name, shape: _busy(results, name, shape, "cpu_us", ".1f"),
-    "switches": lambda results, name, shape: _busy(results, name, shape, "switches", ".2f"),
-    "noise": _noise,
-    "ratio": _ratio,
-    "times": _times,
-    "resident": lambda results, name, guests: _a_guest(results, name, guests, "resident"),
-    "virtual": lambda results, name, guests: _a_guest(results, name, guests, "virtual"),
-    "kernel": lambda results, name, guests: _a_guest(results, name, guests, "kernel"),
-    "most": lambda results, name: shown(results.most_guests(_name(name)) or None),
-    "beside": lambda results, name, guests: shown(results.echo(_name(name), int(guests)), ".1f"),
-    "wakeups": lambda results, name: shown(
-        (results.quiet(_name(name)) or {}).get("wakeups"), ".0f"),
-    "instructions": lambda results, name: shown(results.instructions(_name(name))),
-    "file": lambda results, name, file: shown(results.files(name).get(file)),
-    "one-file": lambda results, name: shown(results.as_one_file(name)),
-    "calls": lambda results, name: shown(sum(results.calls(_name(name)).values()) or None, ".2f"),
-    "rounds": lambda results: str(results.most_rounds()),
-    "socket": lambda results: shown(results.found.get("socket_bytes")),
-    "table": _table,
-    "short": _short,
-    "scale": lambda results, what: scale.FIGURES[what](results),
-}
-
-
-class WrongPage(Exception):
-    """The page asks for what there is not."""
-
-
-def figure(results: Results, words: str) -> str:
-    kind, *arguments = words.split()
-    try:
-        return FIGURES[kind](results, *arguments)
-    except (KeyError, TypeError, ValueError) as wrong:
-        raise WrongPage(f"<!-- cost: {words} -->: {type(wrong).__name__}: {wrong}") from None
+def _table(results: Results, spec: str) -> str:
+    parts = [part.partition(" = ") for part in spec.split("; ")]
+    columns = [(label.strip(), (figure or label).strip()) for label, _, figure in parts]
+    lines = [["", *(label for label, _ in columns)], ["---", *("---:" for _ in columns)],
+             *rows(results, [figure for _, figure in columns])]
+    return "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n"
 
 
 def filled(text: str, results: Results) -> str:
-    return FIGURE.sub(lambda found: f"<!-- cost: {found[1]} -->{figure(results, found[1])}"
-                                    "<!-- /cost -->", text)
+    def fill(found: "re.Match[str]") -> str:
+        spec = found[1].strip()
+        if spec.startswith("table: "):
+            value = _table(results, " ".join(spec[7:].split()))
+        else:
+            what, _, server = spec.partition(" | ")
+            value = shown(results, what, server)
+        return f"<!-- {found[1].strip()} -->{value}<!-- / -->"
+    return re.sub(r"<!-- ([^/].*?) -->.*?<!-- / -->", fill, text, flags=re.DOTALL)
 
 
-def mark_of(picture: Path) -> Optional[str]:
-    found = MARK.search(picture.read_text(encoding="utf-8"))
-    return found[1] if found else None
+def summary(results: Results) -> str:
+    lines = [["", *(label for label, _ in SUMMARY)],
+             *rows(results, [figure for _, figure in SUMMARY])]
+    wide = max(len(line[0]) for line in lines)
+    return "\n".join(line[0].ljust(wide) + "".join(word.rjust(12) for word in line[1:])
+                     for line in lines)
 
 
-def problems() -> list[str]:
-    """What on the page, or on its pictures, was not measured in the run that is kept."""
-    results, text = Results.read(RESULTS), PAGE.read_text(encoding="utf-8")
-    found = []
-    for here in FIGURE.finditer(text):
-        right = figure(results, here[1])
-        if here[2] != right:
-            line = text.count("\n", 0, here.start()) + 1
-            found.append(f"docs/costs.md line {line}, {here[1]}: the page says "
-                         f"{here[2].strip()[:60]!r}, measured was {right.strip()[:60]!r}")
-    found += [f"docs/costs.md: {words}: a line must not begin with it, or it ends its paragraph"
-              for words in re.findall(r"^<!-- cost: (.*?) -->(?!\n)", text, re.MULTILINE)]
-    if RESULTS.read_text(encoding="utf-8") != results.text():
-        found.append("docs/costs/results.json is not as it was written")
-    for picture in sorted(COSTS.glob("*.svg")):
-        if mark_of(picture) != results.mark():
-            found.append(f"docs/costs/{picture.name} was drawn from other results")
-    return found
+# ---- pictures --------------------------------------------------------------------------------
+
+STYLE = """<style>text { font: 14px sans-serif; fill: #222 } .us { fill: #2a6f97 } .them { fill: #999 }
+@media (prefers-color-scheme: dark) { text { fill: #ddd } .us { fill: #61a5c2 } .them { fill: #777 } }
+</style>"""
 
 
-def fill() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(filled(text, Results.read(RESULTS)), encoding="utf-8")
+def bars(title: str, values: list[tuple[str, float]], logarithmic: bool) -> str:
+    """A bar for each value, with its name before it and its number behind it."""
+    scale = math.log10 if logarithmic else float
+    longest = scale(max(value for _, value in values))
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {len(values) * 26 + 40}">',
+             f"<title>{title}</title>", STYLE, f'<text x="8" y="20">{title}</text>']
+    for number, (name, value) in enumerate(values):
+        y = 34 + number * 26
+        length = max(1.0, 400 * scale(value) / longest) if value > 0 else 1.0
+        kind = "us" if name[0].isdigit() else "them"
+        lines += [f'<text x="190" y="{y + 15}" text-anchor="end">{name}</text>',
+                  f'<rect class="{kind}" x="200" y="{y}" width="{length:.0f}" height="20"/>',
+                  f'<text x="{208 + length:.0f}" y="{y + 15}">{value:,.0f}</text>']
+    return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--fill"]):
-        print(__doc__)
-        return 2
-    if arguments:
-        fill()
-    found = problems()
-    print("\n".join(found), end="\n" if found else "")
-    return 1 if found else 0
+def _number(results: Results, what: str, server: str) -> Optional[float]:
+    values = results.get((what, server))
+    return float(values[0]) if values else None
+
+
+def pictures(results: Results) -> dict[str, str]:
+    memory = [(server, _number(results, "resident 10000", server) or
+               _number(results, "resident 1000", server)) for server in servers(results)]
+    beside = [(f"{server}, {count} silent" if count else f"{server}, alone",
+               _number(results, f"beside {count}", server))
+              for server in ("03-select", "04-epoll") for count in (0, 1000, 10000)]
+    return {
+        "memory.svg": bars("Resident bytes a silent connection (each step of the scale: ten times)",
+                           [(name, value) for name, value in memory if value], True),
+        "beside.svg": bars("An echo beside silent connections, microseconds",
+                           [(name, value) for name, value in beside if value is not None], False),
+    }
+
+
+def publish(results: Results) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(written(results), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
+    for name, picture in pictures(results).items():
+        (RESULTS.parent / name).write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    publish(read(RESULTS.read_text(encoding="utf-8")))

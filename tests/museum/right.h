@@ -1,5 +1,5 @@
-/* right.h: what the wrong servers and clients do right, written once. So a piece shows
- * its one mistake, and little else. (How to do all of it right: see the chapters.)
+/* right.h: what the wrong programs do right, written once, so that each file shows its one
+ * mistake and little else. (How to do all of it right: see the chapters.)
  */
 #ifndef RIGHT_H
 #define RIGHT_H
@@ -8,26 +8,29 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-static inline _Noreturn void give_up(const char *what)
+static inline _Noreturn void fail(const char *call)
 {
-    perror(what);
+    perror(call);
     exit(EXIT_FAILURE);
 }
 
-static inline _Noreturn void complain(const char *what)
+static inline _Noreturn void give_up(const char *why)
 {
-    fprintf(stderr, "client: %s\n", what);
+    fprintf(stderr, "client: %s\n", why);
     exit(EXIT_FAILURE);
 }
 
-/* The first argument is the port; every piece is called so. */
+/* Every program here is called with a port as its only argument. */
 static inline struct sockaddr_in loopback(int argc, char **argv)
 {
     const char *port = argc > 1 ? argv[1] : "8080";
@@ -37,170 +40,207 @@ static inline struct sockaddr_in loopback(int argc, char **argv)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-/* Writes all of it to a socket, however often it takes, and waits for room, which is slow
- * for the others but loses nothing. -1: nobody is there any more. */
-static inline int write_all(int to, const char *bytes, size_t length)
+/* Sends all of it, in as many calls as it takes. Blocks until there is room. */
+static inline bool send_all(int fd, const char *bytes, size_t length)
 {
-    struct pollfd room = {.fd = to, .events = POLLOUT};
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
 
     while (length > 0) {
-        poll(&room, 1, -1);
-        ssize_t sent = send(to, bytes, length, MSG_NOSIGNAL);
+        (void)poll(&room, 1, -1);
+        ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
         if (sent == -1)
-            return -1;
+            return false;
         bytes += sent;
         length -= (size_t)sent;
     }
-    return 0;
+    return true;
 }
 
-/* For servers: `flags` may be SOCK_NONBLOCK. */
-static inline int open_door(int argc, char **argv, int flags)
+/* ---- servers ---------------------------------------------------------------------- */
+
+static inline int open_listener(int argc, char **argv)
 {
     struct sockaddr_in here = loopback(argc, argv);
-    int yes = 1, door = socket(AF_INET, SOCK_STREAM | flags, 0);
+    int yes = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
 
-    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(door, (struct sockaddr *)&here, sizeof here) == -1 ||
-        listen(door, 4096) == -1)
-        give_up("listen");
-    return door;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(listener, (struct sockaddr *)&here, sizeof here) == -1 ||
+        listen(listener, 4096) == -1)
+        fail("listen");
+    return listener;
+}
+
+/* accept4(), which in a shortage waits a little, so that its caller does not spin. */
+static inline int accept_or_wait(int listener, int flags)
+{
+    int fd = accept4(listener, NULL, NULL, flags);
+
+    if (fd == -1)
+        usleep(10000);
+    return fd;
 }
 
 /* A right echo, for a thread of its own. */
-static inline void *serve_until_goodbye(void *argument)
+static inline void *echo(void *argument)
 {
-    int guest = (int)(long)argument;
+    int fd = (int)(long)argument;
     char bytes[4096];
     ssize_t length;
 
-    while ((length = read(guest, bytes, sizeof bytes)) > 0)
-        if (write_all(guest, bytes, (size_t)length) == -1)
+    while ((length = read(fd, bytes, sizeof bytes)) > 0)
+        if (!send_all(fd, bytes, (size_t)length))
             break;
-    close(guest);
+    close(fd);
     return NULL;
 }
 
-static inline void start_host(int guest, void *(*serve_guest)(void *))
+static inline void start_thread(int fd, void *(*serve)(void *))
 {
     pthread_t thread;
 
-    if (pthread_create(&thread, NULL, serve_guest, (void *)(long)guest) == 0)
+    if (pthread_create(&thread, NULL, serve, (void *)(long)fd) == 0)
         pthread_detach(thread);
     else
-        close(guest);
+        close(fd);
 }
 
-/* accept4(), which, when there is a shortage, waits a little so as not to spin. */
-static inline int take_in(int door, int flags)
-{
-    int guest = accept4(door, NULL, NULL, flags);
-
-    if (guest == -1 && errno != EAGAIN)
-        usleep(10000);
-    return guest;
-}
-
-/* A thread for each guest, for ever. */
-static inline _Noreturn void take_in_guests(int door, void *(*serve_guest)(void *))
+/* A thread for each connection, for ever. */
+static inline _Noreturn void serve_with_threads(int listener, void *(*serve)(void *))
 {
     for (;;) {
-        int guest = take_in(door, 0);
-        if (guest != -1)
-            start_host(guest, serve_guest);
+        int fd = accept_or_wait(listener, 0);
+        if (fd != -1)
+            start_thread(fd, serve);
     }
 }
 
-/* For clients: a connection, or the end of their patience after ten seconds. */
-static inline int knock_blindly(int argc, char **argv)
+/* Descriptors are below this wherever an array is indexed by them. */
+#define MAX 4096
+
+static int epoll_fd;
+
+static inline void watch(int operation, int fd, unsigned events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+
+    epoll_ctl(epoll_fd, operation, fd, &event);
+}
+
+/* One thread, all connections, for ever: serve() is called when one has `events`. */
+static inline _Noreturn void serve_with_epoll(int listener, unsigned events,
+                                              void (*serve)(int fd, unsigned events))
+{
+    struct epoll_event event;
+
+    epoll_fd = epoll_create1(0);
+    watch(EPOLL_CTL_ADD, listener, EPOLLIN);
+    for (;;) {
+        if (epoll_wait(epoll_fd, &event, 1, -1) != 1)
+            continue; /* EINTR: stopped with Ctrl-Z, and continued */
+        if (event.data.fd != listener) {
+            serve(event.data.fd, event.events);
+            continue;
+        }
+        int fd = accept_or_wait(listener, SOCK_NONBLOCK);
+        if (fd >= MAX)
+            close(fd);
+        else if (fd != -1)
+            watch(EPOLL_CTL_ADD, fd, events);
+    }
+}
+
+/* ---- clients ---------------------------------------------------------------------- */
+
+static inline int connect_unchecked(int argc, char **argv)
 {
     struct sockaddr_in there = loopback(argc, argv);
-    struct timeval patience = {.tv_sec = 10};
+    struct timeval timeout = {.tv_sec = 10};
     int server = socket(AF_INET, SOCK_STREAM, 0);
 
-    setsockopt(server, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    setsockopt(server, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (connect(server, (struct sockaddr *)&there, sizeof there) == -1)
-        give_up("connect");
+        fail("connect");
     return server;
 }
 
-/* A connection to a server, and not to oneself. */
-static inline int knock(int argc, char **argv)
+/* A connection to a server, and not to itself. */
+static inline int connect_to_server(int argc, char **argv)
 {
     struct sockaddr_in here = {0};
     socklen_t size = sizeof here;
-    int server = knock_blindly(argc, argv);
+    int server = connect_unchecked(argc, argv);
 
     getsockname(server, (struct sockaddr *)&here, &size);
     if (here.sin_port == loopback(argc, argv).sin_port)
-        complain("there is no server: it met itself");
+        give_up("connected to itself: there is no server");
     return server;
 }
 
-/* Listens to the keyboard and to the server, who should be silent. How much was typed? */
-static inline size_t read_keyboard(int server, char *bytes, size_t size)
+/* Waits for stdin and for the server, which should be silent. Returns how much came from
+ * stdin, 0 at its end. */
+static inline size_t read_stdin(int server, char *bytes, size_t size)
 {
     struct pollfd both[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                             {.fd = server, .events = POLLIN}};
 
-    poll(both, 2, -1);
+    (void)poll(both, 2, -1);
     if (both[1].revents != 0)
-        complain("the server speaks, or goes, and nobody asked it to");
+        give_up("the server sends something unasked, or has closed the connection");
     ssize_t length = read(STDIN_FILENO, bytes, size);
     if (length == -1)
-        give_up("stdin");
+        fail("stdin");
     return (size_t)length;
 }
 
-/* Has the server anything to say within ten seconds? */
 static inline void wait_for_server(int server)
 {
     struct pollfd echo = {.fd = server, .events = POLLIN};
 
     if (poll(&echo, 1, 10000) == 0)
-        complain("no progress for 10 seconds");
+        give_up("no progress for 10 seconds");
 }
 
 /* Reads the echo, however it is cut, and compares it. */
-static inline void hear_echo(int server, const char *said, size_t length)
+static inline void expect_echo(int server, const char *sent, size_t length)
 {
-    char heard[4096];
+    char received[4096];
 
     while (length > 0) {
         wait_for_server(server);
-        size_t size = length < sizeof heard ? length : sizeof heard;
-        ssize_t count = recv(server, heard, size, 0);
+        size_t size = length < sizeof received ? length : sizeof received;
+        ssize_t count = recv(server, received, size, 0);
         if (count == -1)
-            give_up("recv");
+            fail("recv");
         if (count == 0)
-            complain("the echo is too short");
-        if (memcmp(said, heard, (size_t)count) != 0)
-            complain("the echo is not what was said");
-        said += count;
+            give_up("the echo is too short");
+        if (memcmp(sent, received, (size_t)count) != 0)
+            give_up("the echo differs from what was sent");
+        sent += count;
         length -= (size_t)count;
     }
 }
 
-static inline void say(int server, const char *bytes, size_t length)
+static inline void send_or_fail(int server, const char *bytes, size_t length)
 {
-    if (write_all(server, bytes, length) == -1)
-        give_up("send");
+    if (!send_all(server, bytes, length))
+        fail("send");
 }
 
-static inline void show(const char *bytes, size_t length)
+static inline void print(const char *bytes, size_t length)
 {
     if (fwrite(bytes, 1, length, stdout) != length || fflush(stdout) != 0)
-        give_up("stdout");
+        fail("stdout");
 }
 
-static inline void say_goodbye(int server)
+/* Ends this side, and expects the end of the other one. */
+static inline void finish(int server)
 {
     char more;
 
     shutdown(server, SHUT_WR);
     wait_for_server(server);
     if (recv(server, &more, 1, 0) != 0)
-        complain("the server does not say goodbye");
+        give_up("the server does not end the connection");
 }
 
 #endif

@@ -1,10 +1,9 @@
-/* exhaustive.c: the server against everything its guests and its kernel can do.
+/* exhaustive.c: the runtime against everything its kernel can do. See fake_kernel.h.
  *
  *   exhaustive                     all scenarios below
  *   exhaustive SCENARIO            one of them
  *   exhaustive SCENARIO 0,2,0,1    one run of it, told step by step
- *   exhaustive -s N ...            the same with N surprises more in each run (or, -1,
- *                                  one less)
+ *   exhaustive -s N ...            with N surprises more in each run (or, -1, one less)
  *
  * A run is decided by the answers to choose(). The first run answers 0 to all. Each next
  * one gives the same answers as the one before up to the last that could be greater by
@@ -22,22 +21,27 @@
 
 #include "fake_kernel.h"
 
-/* What each is about: see struct scenario. */
 static const struct scenario scenarios[] = {
-    {"two-guests", .guests = 2, .bytes = 2, .room = 2, .surprises = 1},
-    {"three-guests", .guests = 3, .bytes = 1, .room = 1, .surprises = 0},
-    {"much-to-say", .guests = 1, .bytes = 6, .room = 2, .surprises = 2},
-    {"little-room", .guests = 1, .bytes = 4, .room = 1, .surprises = 3},
-    {"faults", .guests = 1, .bytes = 3, .room = 2, .surprises = 2, .faults = 1},
-    {"faults-for-two", .guests = 2, .bytes = 1, .room = 1, .surprises = 1, .faults = 1},
-    {"reset", .guests = 1, .bytes = 4, .room = 2, .surprises = 2, .resets = 1},
-    {"resets-of-two", .guests = 2, .bytes = 1, .room = 1, .surprises = 2, .resets = 2},
-    {"no-memory", .guests = 2, .bytes = 2, .room = 1, .surprises = 1, .shortages = 1},
-    {"ctrl-c", .guests = 1, .bytes = 3, .room = 1, .surprises = 2, .delays = 1,
-     .ctrl_c = 1},
-    {"ctrl-c-for-two", .guests = 2, .bytes = 1, .room = 1, .surprises = 1, .delays = 2,
-     .resets = 1, .ctrl_c = 1},
-    {"idle", .guests = 2, .bytes = 1, .room = 1, .surprises = 2, .delays = 2, .idle = 1},
+    {"two-peers", .peers = 2, .bytes = 2, .room = 1, .surprises = 1},
+    {"accept", .peers = 2, .bytes = 1, .room = 1, .surprises = 1, .accepts = true},
+    {"much-to-say", .peers = 1, .bytes = 6, .room = 2, .surprises = 2},
+    {"little-room", .peers = 1, .bytes = 4, .room = 1, .surprises = 2, .faults = 1},
+    {"reset", .peers = 2, .bytes = 1, .room = 1, .surprises = 1, .resets = 1},
+    {"other-thread", .peers = 0, .messages = 4, .surprises = 4, .wakes = 2},
+    {"other-thread-and-peer", .peers = 1, .bytes = 2, .room = 2, .messages = 2,
+     .surprises = 2},
+    {"woken-for-nothing", .peers = 2, .bytes = 1, .room = 1, .surprises = 2, .wakes = 2},
+    {"cancel", .peers = 2, .bytes = 2, .room = 1, .surprises = 1, .cancels = 1},
+    {"cancel-other-thread", .peers = 1, .bytes = 1, .room = 1, .messages = 2,
+     .surprises = 2, .cancels = 2},
+    {"join", .peers = 2, .bytes = 1, .room = 1, .surprises = 1, .cancels = 1,
+     .joins = true},
+    {"notify", .peers = 2, .bytes = 1, .room = 1, .surprises = 1, .cancels = 1,
+     .notices = true},
+    {"limits", .peers = 1, .bytes = 2, .room = 1, .surprises = 2, .delays = 2,
+     .limits = true},
+    {"limits-and-cancel", .peers = 1, .bytes = 2, .room = 1, .surprises = 2, .delays = 1,
+     .cancels = 1, .wakes = 1, .limits = true},
 };
 #define SCENARIOS (int)(sizeof scenarios / sizeof *scenarios)
 
@@ -49,12 +53,9 @@ static struct {
 } choices;
 
 static struct scenario scenario;
-static char *program;      /* as it was called */
 static char surprises[16]; /* -s: so many more */
 static bool telling;
 static int steps_told;
-
-/* ---- what the fake kernel asks for ------------------------------------------------- */
 
 int choose(int count)
 {
@@ -67,6 +68,8 @@ int choose(int count)
     choices.count[i] = count;
     return choices.answer[i] < count ? choices.answer[i] : 0;
 }
+
+/* ---- telling ----------------------------------------------------------------------------- */
 
 void tell(const char *format, ...)
 {
@@ -82,38 +85,36 @@ void tell(const char *format, ...)
 }
 
 /* The answers of this run: "0,2,0,1", or "-" when nothing was asked. */
-static const char *answers_in_words(void)
+static char *answers(void)
 {
-    static char answers[MOST_CHOICES * 4] = "-";
+    static char text[MOST_CHOICES * 4] = "-";
     size_t length = 0;
 
-    for (int i = 0; i < choices.made && length < sizeof answers; i++)
-        length += (size_t)snprintf(answers + length, sizeof answers - length, "%s%d",
+    for (int i = 0; i < choices.made && length < sizeof text; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%d",
                                    i == 0 ? "" : ",", choices.answer[i]);
-    return answers;
+    return text;
 }
 
-/* This very program again, with the answers that were given so far, to tell the story.
- * Called in signal handlers too, where snprintf() is not allowed; but all is lost
- * anyway. */
+/* This very program again, with the same answers, to tell the story. Also called in a
+ * signal handler, where snprintf() is not allowed; but all is lost anyway. */
 static _Noreturn void run_again_and_tell(void)
 {
-    static char name[64], option[] = "-s";
+    char name[] = "exhaustive", option[] = "-s", which[64];
     sigset_t none;
 
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)snprintf(name, sizeof name, "%s", scenario.name);
-    char *answers = (char *)(uintptr_t)answers_in_words();
+    (void)snprintf(which, sizeof which, "%s", scenario.name);
     (void)execv("/proc/self/exe",
-                (char *[]){program, option, surprises, name, answers, NULL});
+                (char *[]){name, option, surprises, which, answers(), NULL});
     _exit(EXIT_FAILURE);
 }
 
 static _Noreturn void end_of_story(void)
 {
-    (void)printf("Once more: %s -s %s %s %s\n", program, surprises, scenario.name,
-                 answers_in_words());
+    (void)printf("Once more: exhaustive -s %s %s %s\n", surprises, scenario.name,
+                 answers());
     (void)fflush(stdout);
     _exit(EXIT_FAILURE);
 }
@@ -136,7 +137,7 @@ static void on_crash(int number)
 {
     if (!telling)
         run_again_and_tell();
-    (void)printf("WRONG: the server has crashed: %s\n", strsignal(number));
+    (void)printf("WRONG: it has crashed: %s\n", strsignal(number));
     end_of_story();
 }
 
@@ -147,7 +148,7 @@ const char *__asan_default_options(void)
     return "abort_on_error=1:detect_leaks=0";
 }
 
-/* ---- all runs of a scenario -------------------------------------------------------- */
+/* ---- all runs of a scenario -------------------------------------------------------------- */
 
 /* Sets the answers of the next run. False: there is none. */
 static bool next_run(void)
@@ -177,59 +178,51 @@ static void try_all(void)
 
     choices.made = choices.known = 0;
     do {
-        run_server(&scenario);
+        run(&scenario);
         runs++;
         calls += world.steps;
         most = choices.made > most ? choices.made : most;
     } while (next_run());
-    (void)printf("%-20s %8ld runs, %9ld system calls, at most %2d choices, %5.1f s\n",
+    (void)printf("%-22s %8ld runs, %9ld system calls, at most %2d choices, %5.1f s\n",
                  scenario.name, runs, calls, most, seconds() - start);
 }
 
-static void try_one(const char *answers)
+static void try_one(const char *text)
 {
-    while (*answers >= '0' && *answers <= '9' && choices.known < MOST_CHOICES) {
+    while (*text >= '0' && *text <= '9' && choices.known < MOST_CHOICES) {
         char *end;
-        choices.answer[choices.known++] = (int)strtol(answers, &end, 10);
-        answers = *end == ',' ? end + 1 : end;
+        choices.answer[choices.known++] = (int)strtol(text, &end, 10);
+        text = *end == ',' ? end + 1 : end;
     }
     telling = true;
     (void)printf("In the scenario %s:\n", scenario.name);
-    run_server(&scenario);
+    run(&scenario);
     (void)printf("and all is well.\n");
-}
-
-static void tell_of_crashes(void)
-{
-    const int crashes[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-
-    for (int i = 0; i < 5; i++) /* not signal(): that is the fake one */
-        (void)sigaction(crashes[i], &(struct sigaction){.sa_handler = on_crash}, NULL);
 }
 
 int main(int argc, char **argv)
 {
+    const int crashes[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     bool more = argc > 2 && strcmp(argv[1], "-s") == 0;
-    const char *name = argc > 1 + 2 * more ? argv[1 + 2 * more] : NULL;
-    const char *answers = argc > 2 + 2 * more ? argv[2 + 2 * more] : NULL;
+    char **operands = argv + 1 + 2 * more;
     bool found = false;
 
-    program = argv[0];
     (void)snprintf(surprises, sizeof surprises, "%s", more ? argv[2] : "0");
-    tell_of_crashes();
+    for (int i = 0; i < 5; i++)
+        (void)signal(crashes[i], on_crash);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 0; i < SCENARIOS; i++) {
-        if (name != NULL && strcmp(name, scenarios[i].name) != 0)
+        if (operands[0] != NULL && strcmp(operands[0], scenarios[i].name) != 0)
             continue;
         found = true;
         scenario = scenarios[i];
         scenario.surprises += (int)strtol(surprises, NULL, 10);
-        if (answers != NULL)
-            try_one(answers);
+        if (operands[0] != NULL && operands[1] != NULL)
+            try_one(operands[1]);
         else
             try_all();
     }
     if (!found)
-        (void)fprintf(stderr, "there is no scenario %s\n", name);
+        (void)fprintf(stderr, "there is no scenario %s\n", operands[0]);
     return found ? EXIT_SUCCESS : 2;
 }

@@ -1,25 +1,20 @@
-/* fake_kernel.h: a kernel and its guests, small enough to try everything they can do.
+/* fake_kernel.h: a kernel small enough to try everything that can happen in it.
  *
- * The whole server of chapter 05, main() included, is linked with system calls of our
- * own (ld --wrap). Behind them stand a few guests, a clock, and an epoll with the rules
- * of the real one. Wherever the world could go one way or another it asks choose(); who
- * answers decides everything that is not decided by the server:
+ * The runtime of chapter 05 is linked with system calls of our own (ld --wrap). Behind
+ * them stand a few peers, a clock, an epoll with the rules of the real one, and another
+ * thread. Wherever things could go one way or another, choose() is asked.
  *
- *   exhaustive.c   gives every answer there is, one run after the other
- *   fuzz.c         lets libFuzzer answer
- *
- *   world.c        the guests: what each can do next, and what is owed to him
- *   fake_kernel.c  the system calls
- *   fake_libc.c    clock, signals, memory
+ *   exhaustive.c    gives every answer there is, one run after the other
+ *   programs.c      the tasks that run, and what must be true of them
+ *   fake_kernel.c   the peers, and the system calls
  */
 #ifndef FAKE_KERNEL_H
 #define FAKE_KERNEL_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- what the driver gives --------------------------------------------------------- */
+/* ---- exhaustive.c: the driver -------------------------------------------------------- */
 
 /* A number from 0 to count - 1. Nothing but zeros leads every run to its end. */
 int choose(int count);
@@ -27,84 +22,76 @@ int choose(int count);
 /* One step of the run, in words. */
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The server has done wrong. */
+/* The runtime has done wrong. */
 _Noreturn void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- one run ----------------------------------------------------------------------- */
-
-/* How much may happen. Each guest comes, says `bytes` bytes in pieces of any size, and
- * says goodbye. The rest are numbers of events a run, at any moment: */
+/* How much may happen in a run. Each peer says `bytes` bytes in pieces of any size, and
+ * ends its side. The rest are numbers of events, at any moment: */
 struct scenario {
     const char *name;
-    int guests, bytes;
-    int room;      /* bytes of echo a guest can hold before he reads */
-    int resets;    /* guests who leave without goodbye */
-    int surprises; /* things that happen while the server is at work, not asleep */
-    int faults;    /* EINTR; EMFILE at the door; less sent than there is room for */
-    int shortages; /* malloc says no */
-    int delays;    /* the clock moves on although a guest could do something */
-    int ctrl_c;    /* 1: at any moment; 0: when all guests have left */
-    int idle;      /* 1: with --idle-timeout 1 */
+    int peers, bytes;
+    int room;      /* bytes of echo that a peer can hold before it reads */
+    int surprises; /* events while the runtime is at work, not asleep */
+    int messages;  /* from another thread */
+    int wakes;     /* for nothing */
+    int cancels;
+    int resets;
+    int faults;   /* EINTR; less sent than there is room for; no memory */
+    int delays;   /* the clock moves on although somebody could do something */
+    bool accepts; /* the peers come through a listener */
+    bool limits;  /* each read has a limit */
+    bool notices; /* a task waits for the ends of the others through a notify */
+    bool joins;   /* a task joins the first one, with a handle that cancels */
 };
 
-/* The server from main() to its end, in a fresh world. */
-void run_server(const struct scenario *scenario);
+/* ---- programs.c: the tasks ------------------------------------------------------------- */
 
-/* ---- between world.c and fake_kernel.c --------------------------------------------- */
+#define LIMIT_MS 1000
+#define MOST_TASKS 6
 
-#define MAX_GUESTS 8
+/* One run, from an empty world to its end. */
+void run(const struct scenario *scenario);
 
-struct guest {
-    enum { AWAY, AT_DOOR, SEATED, GONE } place; /* GONE: his table is closed */
-    int said, read, echoed, heard;              /* bytes: in this order they travel */
+/* What the kernel may do to the tasks: */
+bool task_is_there(int number);
+void task_wake_for_nothing(int number);
+void task_cancel_now(int number);
+void other_thread_sends(void);
+
+/* The thread is about to sleep: no task may have been woken and not polled. */
+void tasks_must_all_wait(void);
+
+/* Nothing can happen any more, and the thread would sleep for ever. */
+_Noreturn void tasks_are_stuck(void);
+
+/* ---- fake_kernel.c: the peers ---------------------------------------------------------- */
+
+#define MOST_PEERS 3
+
+struct peer {
+    enum { AWAY, IN_BACKLOG, CONNECTED, CLOSED } place; /* CLOSED: by the runtime */
+    int said, read, echoed, heard; /* bytes: in this order they travel */
+    int64_t said_at;               /* when it last spoke, or ended */
     int fd;
-    bool goodbye, reset; /* of the guest, as far as the server's kernel has heard */
-    bool shut;           /* the server has said goodbye */
-    int64_t shut_at;
-    bool no_room;        /* a send found no room: tell when there is (SOCK_NOSPACE) */
-    int error;           /* what the next call fails with (SO_ERROR) */
-    bool was_here;       /* when Ctrl-C came */
-    int owed; /* of what he said, once it is closing time, or he was silent too long */
-    int64_t last_said;
-    bool too_late; /* his time was over when he spoke; not yet read */
+    bool ended, reset;
+    bool no_room; /* a send found no room: an event follows when there is */
+    int error;    /* SO_ERROR */
 };
 
 extern struct world {
     struct scenario left; /* what may still happen */
-    struct guest guests[MAX_GUESTS];
-    int at_door[MAX_GUESTS], waiting; /* the queue of the door */
-    int64_t clock;                    /* milliseconds */
-    int64_t rung_at;                  /* Ctrl-C; 0: not yet */
-    bool door_open;
-    int excuses; /* guests who may be turned away: there was no memory */
-    long steps;
+    struct peer peers[MOST_PEERS];
+    int backlog[MOST_PEERS], waiting;
+    int64_t clock; /* milliseconds */
+    int failures;  /* of malloc() */
+    int steps;
 } world;
 
 void world_begin(const struct scenario *scenario);
 void world_end(void);
-
-/* Before a system call: something may happen that the server does not expect. */
-void world_may_act(void);
-
-/* Inside epoll_wait(): the world goes on until there is something to tell, or `ms` are
- * over. False: interrupted by a signal. */
-bool world_sleep(int ms);
-
-/* Whether this call fails, one of the few faults of a run. */
-bool fault(void);
-
-char name_of(const struct guest *guest);
-unsigned char byte_of(const struct guest *guest, int index);
-int room_of(const struct guest *guest);
-void must_be_allowed_to_shut(struct guest *guest);
-void must_be_allowed_to_close(struct guest *guest);
-
-/* The kernel's part: something has happened to the guest's descriptor. */
-void kernel_begin(void);
-void kernel_end(void);
-void kernel_event(const struct guest *guest);
-void kernel_door_event(void);
-void kernel_ctrl_c(void);
-bool kernel_has_news(void);
+void world_meddles(void); /* a task is woken for nothing, or cancelled, or not */
+int peer_connect(struct peer *peer);  /* without a listener: its descriptor */
+int listener_open(void);
+unsigned char byte_of(const struct peer *peer, int index);
 
 #endif

@@ -10,39 +10,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_TESTS 200
-#define PATIENCE_SECONDS 20 /* a test that hangs is ended by SIGALRM */
+#define MOST_TESTS 250
+#define LIMIT_SECONDS 60 /* a test that hangs is ended by SIGALRM */
 
-static struct {
-    const char *name;
-    void (*test)(void);
-} tests[MAX_TESTS];
-static int test_count;
+static struct unit {
+    const char *name, *rule;
+    void (*run)(void);
+} units[MOST_TESTS];
+static int unit_count;
 
-void add_test(const char *name, void (*test)(void))
+void add_unit(const char *name, const char *rule, void (*run)(void))
 {
-    assert(test_count < MAX_TESTS);
-    tests[test_count].name = name;
-    tests[test_count++].test = test;
+    check(unit_count < MOST_TESTS);
+    units[unit_count++] = (struct unit){name, rule, run};
 }
 
-/* ---- memory ------------------------------------------------------------------------ */
+const char *about = "";
+
+_Noreturn void failed(const char *file, int line, const char *condition)
+{
+    (void)fprintf(stderr, "%s:%d: not true%s%s: %s\n", file, line,
+                  about[0] == '\0' ? "" : " of ", about, condition);
+    _exit(EXIT_FAILURE);
+}
+
+/* ---- memory that can run out ------------------------------------------------------- */
 
 int allocations_left = -1;
-static int blocks;
 
 void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *block, size_t size);
-void __real_free(void *block);
+void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
-void __wrap_free(void *block);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 
 static bool runs_out(void)
 {
@@ -51,191 +57,227 @@ static bool runs_out(void)
 
 void *__wrap_malloc(size_t size)
 {
-    if (runs_out())
-        return NULL;
-    blocks++;
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    if (runs_out())
-        return NULL;
-    blocks++;
-    return __real_calloc(count, size);
+    return runs_out() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_realloc(void *block, size_t size)
 {
-    if (runs_out())
-        return NULL;
-    blocks += block == NULL;
-    return __real_realloc(block, size);
+    return runs_out() ? NULL : __real_realloc(block, size);
 }
 
-void __wrap_free(void *block)
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    blocks -= block != NULL;
-    __real_free(block);
+    return runs_out() ? (void *)-1 : __real_mmap(at, size, protection, flags, fd, offset);
 }
 
-/* ---- futures ----------------------------------------------------------------------- */
+/* ---- a clock that can be moved ----------------------------------------------------- */
 
-/* Gives back what it holds, once: at its end or, dropped, before. */
-static void probe_drop(struct future *future)
+static int64_t passed_ms;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
-    struct probe *self = (struct probe *)future;
-    assert(!self->over);
-    self->over = true;
-    self->counts->drops++;
-    if (self->counts->on_drop != NULL)
-        self->counts->on_drop();
+    int result = __real_clock_gettime(clock, now);
+    now->tv_sec += passed_ms / 1000;
+    now->tv_nsec += passed_ms % 1000 * 1000000;
+    return result;
 }
 
-static struct poll probe_poll(struct future *future, struct waker *waker)
+void pass(int64_t ms)
+{
+    passed_ms += ms;
+}
+
+/* ---- tasks ---------------------------------------------------------------- */
+
+long join(struct join *handle)
+{
+    return block_on(&handle->future);
+}
+
+void cancel(struct join *handle)
+{
+    task_cancel(handle);
+    future_drop(&handle->future);
+}
+
+void turn(void)
+{
+    (void)await(yield, yield_now());
+}
+
+static long probe_poll(struct future *future, struct waker *waker)
 {
     struct counts *counts = ((struct probe *)future)->counts;
-    struct poll answer = PENDING;
 
     counts->polls++;
     counts->waker = waker;
-    if (counts->on_poll != NULL)
-        answer = counts->on_poll(counts, waker);
-    if (answer.ready)
-        probe_drop(future);
-    return answer;
+    return counts->on_poll == NULL ? PENDING : counts->on_poll(counts, waker);
+}
+
+static void probe_drop(struct future *future)
+{
+    struct probe *self = (struct probe *)future;
+
+    check(!self->dropped);
+    self->dropped = true;
+    self->counts->drops++;
+    if (self->counts->on_drop != NULL)
+        self->counts->on_drop(self->counts);
 }
 
 struct probe probe(struct counts *counts)
 {
-    static const struct future_kind kind = {probe_poll, probe_drop};
-    return (struct probe){.future = {&kind}, .counts = counts};
+    static const struct future_vtable vtable = {probe_poll, probe_drop};
+    return (struct probe){.future = {&vtable}, .counts = counts};
 }
 
-struct poll ready_at_once(struct counts *counts, struct waker *waker)
+long ready(struct counts *counts, struct waker *waker)
 {
-    (void)counts;
-    (void)waker;
-    return READY(7);
+    (void)counts, (void)waker;
+    return 7;
 }
 
-static struct poll stage_poll(struct future *future, struct waker *waker)
+void wake(struct counts *counts)
 {
-    struct stage *self = (struct stage *)future;
-    if (self->counts != NULL) {
-        self->counts->polls++;
-        self->counts->waker = waker;
-    }
-    return self->body(future, waker);
+    counts->waker->wake(counts->waker);
 }
 
-static void stage_drop(struct future *future)
+static void ring(struct waker *waker)
 {
-    struct stage *self = (struct stage *)future;
-    if (self->counts != NULL)
-        self->counts->drops++;
-    frame_drop(&self->frame);
+    ((struct bell *)waker)->rung++;
 }
 
-struct stage stage(struct poll (*body)(struct future *, struct waker *),
-                   struct counts *counts)
+struct bell bell(void)
 {
-    static const struct future_kind kind = {stage_poll, stage_drop};
-    return (struct stage){.future = {&kind}, .body = body, .counts = counts};
+    return (struct bell){.waker = {ring}};
 }
 
-long run(struct poll (*body)(struct future *, struct waker *))
+/* ---- sockets ----------------------------------------------------------------------- */
+
+void pair_open(struct pair *pair)
 {
-    struct stage root = stage(body, NULL);
-    return block_on(root);
+    int both[2];
+
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, both) == 0);
+    pair->other = both[1];
+    pair->stream = tcp_stream_from(both[0]);
+    check(tcp_stream_register(&pair->stream) == 0);
 }
 
-struct join start(struct poll (*body)(struct future *, struct waker *),
-                  struct counts *counts)
+void pair_open_tcp(struct pair *pair)
 {
-    struct stage root = stage(body, counts);
-    return spawn(root);
+    struct tcp_listener listener;
+    struct address here, peer;
+
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    pair->other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(connect(pair->other, &here.any, sizeof here.v4) == 0);
+    long fd = await(tcp_accept, tcp_accept(&listener, &peer));
+    check(fd >= 0);
+    pair->stream = tcp_stream_from((int)fd);
+    check(tcp_stream_register(&pair->stream) == 0);
+    tcp_listener_close(&listener);
 }
 
-struct join start_probe(struct counts *counts)
+void pair_close(struct pair *pair)
 {
-    struct probe root = probe(counts);
-    return spawn(root);
+    tcp_stream_close(&pair->stream);
+    (void)close(pair->other);
 }
 
-/* ---- sockets and time -------------------------------------------------------------- */
-
-struct tcp_stream open_stream(int *other)
+void pair_fill(struct pair *pair)
 {
-    struct tcp_stream stream;
-    int pair[2];
-    int opened = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-    assert(opened == 0);
-    int error = socket_set_blocking(pair[0], false);
-    assert(error == 0);
-    error = reactor_add(pair[0], 0, &stream.bell);
-    assert(error == 0);
-    *other = pair[1];
-    return stream;
+    static const char much[64 * 1024];
+    while (send(pair->stream.source.fd, much, sizeof much, MSG_DONTWAIT) > 0)
+        continue;
+    turn();
 }
 
-int open_door(struct address *here)
+long say(struct pair *pair, const char *text)
 {
-    return socket_listen("127.0.0.1", 0, SOCK_NONBLOCK, here);
+    return send(pair->other, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-int visit(const struct address *here)
+long hear(struct pair *pair)
 {
-    int guest = socket_connect_to(here);
-    assert(guest >= 0);
-    return guest;
-}
+    static char much[64 * 1024];
+    long all = 0;
 
-int64_t now_us(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    for (long some; (some = recv(pair->other, much, sizeof much, MSG_DONTWAIT)) > 0;)
+        all += some;
+    return all;
 }
 
 /* ---- the runner -------------------------------------------------------------------- */
 
-static int run_here(int number)
+static int run_here(const struct unit *unit)
 {
-    (void)alarm(PATIENCE_SECONDS);
-    tests[number].test();
-    if (blocks != 0)
-        (void)fprintf(stderr, "%s: %d blocks of the runtime's memory are not freed\n",
-                      tests[number].name, blocks);
-    return blocks != 0;
+    (void)alarm(LIMIT_SECONDS);
+    check(runtime_open() == 0);
+    coop_budget = COOP_BUDGET;
+    unit->run();
+    runtime_close();
+    return EXIT_SUCCESS;
 }
 
-static bool run_apart(int number)
+/* The status of a child that runs this test; what it says to stderr is kept in `said`. */
+static int run_apart(const struct unit *unit, char *said, size_t size)
 {
-    int status = 0;
+    int ends[2], status;
+    size_t length = 0;
+
     (void)fflush(NULL);
+    check(pipe(ends) == 0);
     pid_t child = fork();
-    if (child == 0)
-        exit(run_here(number));
-    (void)waitpid(child, &status, 0);
-    (void)printf("%-50s %s\n", tests[number].name, status == 0 ? "ok" : "WRONG");
-    return status == 0;
+    if (child == 0) {
+        (void)dup2(ends[1], STDERR_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        exit(run_here(unit));
+    }
+    (void)close(ends[1]);
+    for (ssize_t some = 1; some > 0 && length < size - 1; length += (size_t)some)
+        some = read(ends[0], said + length, size - 1 - length);
+    said[length] = '\0';
+    (void)close(ends[0]);
+    check(waitpid(child, &status, 0) == child);
+    return status;
+}
+
+static bool runs_well(const struct unit *unit)
+{
+    static char said[8192];
+    int status = run_apart(unit, said, sizeof said);
+    bool well = status == 0;
+
+    if (unit->rule != NULL)
+        well = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+               strstr(said, unit->rule) != NULL;
+    if (!well && unit->rule != NULL)
+        (void)fprintf(stderr, "It should have aborted with \"%s\".\n", unit->rule);
+    if (!well)
+        (void)fprintf(stderr, "%s\n(status %d, signal %d)\n", said,
+                      WEXITSTATUS(status), WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    return well;
 }
 
 int main(int argc, char **argv)
 {
     bool list = argc == 2 && strcmp(argv[1], "--list") == 0;
-    bool well = true;
+    int tried = 0, wrong = 0;
 
-    for (int i = 0; i < test_count; i++) {
-        if (list)
-            (void)printf("%s\n", tests[i].name);
-        else if (argc == 1)
-            well = run_apart(i) && well;
-        else if (strcmp(argv[1], tests[i].name) == 0)
-            return run_here(i);
+    for (int i = 0; i < unit_count; i++) {
+        if (argc == 2 && !list && strcmp(argv[1], units[i].name) != 0)
+            continue;
+        tried++;
+        bool well = list || runs_well(&units[i]);
+        wrong += !well;
+        (void)printf("%s%s\n", units[i].name, list ? "" : well ? " ok" : " WRONG");
     }
-    if (argc == 2 && !list)
+    if (tried == 0)
         (void)fprintf(stderr, "there is no test %s\n", argv[1]);
-    return well && (argc == 1 || list) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return tried > 0 && wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,111 +1,107 @@
 /* unit.h: what the unit tests of the runtime are written with.
  *
- *   unit.c         the runner; memory that can run out; the helpers below
- *   unit_wake.c    wakers: before, during and after a poll, after the end
- *   unit_tasks.c   join, cancel, detach, race, the last one
- *   unit_cancel.c  every leaf, cancelled while it waits
- *   unit_time.c    sleep and timeout
- *   unit_net.c     TCP, the budget, Ctrl-C
+ *   unit.c       the runner; memory that can run out; the helpers below
+ *   leaves.c     what every leaf must do, asked of each in turn
+ *   tasks.c      wake, join, cancel, drop
+ *   time.c       sleep, timeout, race, the budget
+ *   net.c        TCP
+ *   sync.c       notify, semaphore, stop, the two signals, open and close
+ *   threads.c    the inbox and offload; also run under ThreadSanitizer
+ *   mistakes.c   each must abort, and name the rule that it breaks
  *
- * A test is a plain function that uses assert(). Each runs in a process of its own, and
- * must free what the runtime has allocated.
+ * A test is a plain function. The runtime of its thread is open, and what the test does is
+ * done by the future of block_on(), which is no task: await() waits, and turn() gives
+ * every task that is in the queue one turn. Each test runs in a process of its own.
  */
 #ifndef UNIT_H
 #define UNIT_H
 
-#undef NDEBUG
-#include <assert.h>
-
-#include "ctrl_c.h"
 #include "future.h"
+#include "inbox.h"
 #include "net.h"
-#include "client_notify.h"
+#include "offload.h"
 #include "runtime.h"
+#include "stop.h"
+#include "sync.h"
 #include "task.h"
 #include "timer.h"
 
-#define TEST(name)                                                                      \
-    static void test_##name(void);                                                      \
+#define TEST(name) UNIT(name, NULL)
+
+/* A test that must abort, with `rule` among its last words. */
+#define ABORTS(name, rule) UNIT(name, rule)
+
+#define UNIT(name, rule)                                                                \
+    static void name(void);                                                             \
     __attribute__((constructor)) static void add_##name(void)                           \
     {                                                                                   \
-        add_test(#name, test_##name);                                                   \
+        add_unit(#name, rule, name);                                                    \
     }                                                                                   \
-    static void test_##name(void)
-void add_test(const char *name, void (*test)(void));
+    static void name(void)
+void add_unit(const char *name, const char *rule, void (*run)(void));
 
-/* Long enough for a few turns before it, on a busy machine and under valgrind. */
-#define SOON_MS 300
+/* Like assert(), also where NDEBUG is defined. */
+#define check(condition) ((condition) ? (void)0 : failed(__FILE__, __LINE__, #condition))
+_Noreturn void failed(const char *file, int line, const char *condition);
 
-/* The next allocation but `count` fails, once; -1: none does. */
+/* What the test is asking about, for the message of check(); "" at first. */
+extern const char *about;
+
+/* The next allocation but so many fails, once; -1: none does. */
 extern int allocations_left;
+
+/* await(sleep, sleep_for(5)): the number with which this struct sleep ends. */
+#define await(type, ...) block_on(&((struct type[1]){__VA_ARGS__})->future)
+
+/* start(&handle, sleep, sleep_for(5)): spawns this struct sleep; the handle may be NULL. */
+#define start(handle, type, ...)                                                        \
+    check(task_spawn(&((struct type[1]){__VA_ARGS__})->future, sizeof(struct type),     \
+                     (handle)) == 0)
+
+long join(struct join *handle);  /* await it, where it is */
+void cancel(struct join *handle); /* and drop the handle */
+void turn(void);
+void pass(int64_t ms); /* moves the clock, as if the process had been stopped */
 
 /* ---- a future that counts ---------------------------------------------------------- */
 
 struct counts {
     int polls, drops;
-    struct waker *waker; /* of the last poll */
-    struct poll (*on_poll)(struct counts *counts, struct waker *waker); /* or NULL */
-    void (*on_drop)(void);                                              /* or NULL */
+    struct waker *waker;                                          /* of the last poll */
+    long (*on_poll)(struct counts *counts, struct waker *waker); /* NULL: PENDING */
+    void (*on_drop)(struct counts *counts);                      /* or NULL */
+    struct join handle;
 };
 
-/* Its poll is on_poll(), or it is for ever pending. */
 struct probe {
     struct future future;
     struct counts *counts;
-    bool over;
+    bool dropped;
 };
 struct probe probe(struct counts *counts);
 
-struct poll ready_at_once(struct counts *counts, struct waker *waker); /* with 7 */
+long ready(struct counts *counts, struct waker *waker); /* an on_poll: ends with 7 */
+void wake(struct counts *counts);
 
-/* ---- an async function, with room for whatever it awaits --------------------------- */
-
-#define BODY(name) static struct poll name(struct future *future, struct waker *waker)
-
-struct stage {
-    struct future future;
-    struct frame frame;
-    struct poll (*body)(struct future *future, struct waker *waker);
-    struct counts *counts; /* or NULL */
-    int i;
-    struct join join, other_join, waiting;
-    struct yield yield;
-    struct sleep sleep;
-    struct timeout timeout, outer;
-    struct race race;
-    struct notified notified;
-    struct probe probe, other_probe;
-    struct others_gone others_gone;
-    struct ctrl_c ctrl_c;
-    struct until_ctrl_c until;
-    struct tcp_accept accept;
-    struct tcp_connect connect;
-    struct tcp_readable readable;
-    struct tcp_read read;
-    struct tcp_write_all write_all;
+/* A waker that counts. */
+struct bell {
+    struct waker waker;
+    int rung;
 };
-struct stage stage(struct poll (*body)(struct future *, struct waker *),
-                   struct counts *counts);
+struct bell bell(void);
 
-/* block_on() a stage with this body. */
-long run(struct poll (*body)(struct future *, struct waker *));
+/* ---- sockets ----------------------------------------------------------------------- */
 
-/* A task of its own for this body, or for a probe. */
-struct join start(struct poll (*body)(struct future *, struct waker *),
-                  struct counts *counts);
-struct join start_probe(struct counts *counts);
-
-/* ---- sockets and time -------------------------------------------------------------- */
-
-/* A stream of the runtime; *other is a plain blocking socket, its other end. */
-struct tcp_stream open_stream(int *other);
-
-/* A door on some port of 127.0.0.1; *here is where. */
-int open_door(struct address *here);
-
-/* A blocking socket that has been connected to it. */
-int visit(const struct address *here);
-
-int64_t now_us(void);
+/* A stream of the runtime, and its other end: a plain socket that never waits. */
+struct pair {
+    struct tcp_stream stream;
+    int other;
+};
+void pair_open(struct pair *pair);     /* of the Unix kind: every byte is there at once */
+void pair_open_tcp(struct pair *pair); /* through a listener */
+void pair_close(struct pair *pair);
+void pair_fill(struct pair *pair); /* until the stream can send no more */
+long say(struct pair *pair, const char *text);
+long hear(struct pair *pair); /* reads and drops all that is there: how much */
 
 #endif

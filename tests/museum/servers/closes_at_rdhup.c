@@ -1,46 +1,29 @@
-/* closes_at_rdhup.c: takes "I have said all" for "I am gone".
+/* closes_at_rdhup.c: takes "I have sent everything" for "I am gone".
  *
- * Room: goodbyes
- * The bug: EPOLLRDHUP tells that the guest has ended his sending side. It comes
- * together with his last bytes, which are still unread, and he still listens; this
- * server closes at once.
- * Whom it bit: netty (issue 4317).
- * Caught by: test_data_and_goodbye_in_one_burst_are_echoed_then_closed
+ * Wrong: EPOLLRDHUP says that the peer has shut down its sending side. It comes together
+ * with the last bytes, which are still unread, and the peer still reads. This server closes
+ * at once.
+ * Seen: https://github.com/netty/netty/issues/4317
+ * Expect: more bytes of echo, but Connection reset by peer after 4 bytes of echo.
+ * Caught by: tests/server/test_half_close.py::test_data_and_end_in_one_burst_are_echoed_then_closed
  */
 #define _GNU_SOURCE
-#include "right.h"
+#include "../right.h"
 
-#include <sys/epoll.h>
-
-static void serve_guest(int guest, unsigned events)
+static void serve(int fd, unsigned events)
 {
     char bytes[4096];
 
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        close(guest);
+        close(fd);
         return;
     }
-    ssize_t length = recv(guest, bytes, sizeof bytes, 0);
-    if (length <= 0 || write_all(guest, bytes, (size_t)length) == -1)
-        close(guest);
+    ssize_t length = recv(fd, bytes, sizeof bytes, 0);
+    if (length <= 0 || !send_all(fd, bytes, (size_t)length))
+        close(fd);
 }
 
 int main(int argc, char **argv)
 {
-    int door = open_door(argc, argv, 0);
-    int bells = epoll_create1(0);
-    struct epoll_event bell = {.events = EPOLLIN, .data.fd = door};
-
-    epoll_ctl(bells, EPOLL_CTL_ADD, door, &bell);
-    for (;;) {
-        if (epoll_wait(bells, &bell, 1, -1) != 1)
-            continue; /* EINTR: stopped with Ctrl-Z, and woken again */
-        if (bell.data.fd != door) {
-            serve_guest(bell.data.fd, bell.events);
-            continue;
-        }
-        int guest = take_in(door, SOCK_NONBLOCK);
-        bell = (struct epoll_event){.events = EPOLLIN | EPOLLRDHUP, .data.fd = guest};
-        epoll_ctl(bells, EPOLL_CTL_ADD, guest, &bell);
-    }
+    serve_with_epoll(open_listener(argc, argv), EPOLLIN | EPOLLRDHUP, serve);
 }

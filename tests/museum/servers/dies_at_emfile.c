@@ -1,23 +1,23 @@
-/* dies_at_emfile.c: without descriptors it gives up.
+/* dies_at_emfile.c: exits when it runs out of descriptors.
  *
- * Room: larder
- * The bug: EMFILE is a shortage that passes as soon as a guest leaves; this server
- * takes it for the end of the world, and so ends all the guests whom it serves well.
- * Whom it bit: the tutorial server of Tokio, whose accept().await? leaves main().
- * Caught by: test_without_descriptors_guests_wait_and_nobody_is_lost
+ * Wrong: EMFILE passes as soon as a connection is closed. This server takes it for fatal
+ * and ends, with every connection that it serves well.
+ * Seen: `listener.accept().await?` in the echo server of a well-known tutorial.
+ * Expect: ended with exit status 1. Its last words on stderr: accept: Too many open
+ * files
+ * Caught by: tests/server/test_shortages.py::test_without_descriptors_connections_wait_and_none_is_lost
  */
 #define _GNU_SOURCE
-#include "right.h"
+#include "../right.h"
 
 int main(int argc, char **argv)
 {
-    int door = open_door(argc, argv, 0);
+    int listener = open_listener(argc, argv);
+
     for (;;) {
-        int guest = accept(door, NULL, NULL);
-        if (guest == -1) {
-            perror("accept");
-            return EXIT_FAILURE;
-        }
-        start_host(guest, serve_until_goodbye);
+        int fd = accept(listener, NULL, NULL);
+        if (fd == -1)
+            fail("accept");
+        start_thread(fd, echo);
     }
 }

@@ -1,33 +1,31 @@
-/* dies_at_reset.c: one guest's error ends the server.
+/* dies_at_reset.c: an error of one connection ends the server.
  *
- * Room: goodbyes
- * The bug: read() fails with ECONNRESET when a guest leaves by a RST, and "an error of
- * a system call" is handled as everywhere else: say it and exit.
- * Whom it bit: a well-known series on concurrent servers in C: one RST ends all four of
- * them.
- * Caught by: test_a_guest_that_resets_leaves_the_next_one_served, before_any_byte
+ * Wrong: read() fails with ECONNRESET when the peer resets the connection. This server
+ * treats it as any error of a system call: it prints the error and exits.
+ * Seen: a series of articles on servers in C, where one reset ends each of four servers.
+ * Expect: ended with exit status 1. Its last words on stderr: read: Connection reset
+ * by peer
+ * Caught by: tests/server/test_resets.py::test_after_a_reset_the_next_client_is_served
  */
 #define _GNU_SOURCE
-#include "right.h"
+#include "../right.h"
 
-static void *serve_guest(void *argument)
+static void *serve(void *argument)
 {
-    int guest = (int)(long)argument;
+    int fd = (int)(long)argument;
     char bytes[4096];
     ssize_t length;
 
-    while ((length = read(guest, bytes, sizeof bytes)) > 0)
-        if (write_all(guest, bytes, (size_t)length) == -1)
+    while ((length = read(fd, bytes, sizeof bytes)) > 0)
+        if (!send_all(fd, bytes, (size_t)length))
             break;
-    if (length == -1) {
-        perror("read");
-        exit(EXIT_FAILURE);
-    }
-    close(guest);
+    if (length == -1)
+        fail("read");
+    close(fd);
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    take_in_guests(open_door(argc, argv, 0), serve_guest);
+    serve_with_threads(open_listener(argc, argv), serve);
 }

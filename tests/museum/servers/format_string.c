@@ -1,32 +1,32 @@
-/* format_string.c: lets its guests write the format.
+/* format_string.c: lets its clients write the format.
  *
- * Room: bytes
- * The bug: what a guest has said goes into the log as printf(bytes), not as
- * printf("%s", bytes). A "%s" in it reads memory that is not there, a "%n" writes into
- * it.
- * Whom it bit: wu-ftpd 2.6.0, where it was a root shell for everybody (CVE-2000-0573).
- * Caught by: test_any_bytes_come_back_unchanged, format
+ * Wrong: What a client sent is printed with printf(bytes), not printf("%s", bytes). A "%s"
+ * in it reads memory that is not there, a "%n" writes to it. Compilers warn, but in many
+ * places not until -Wformat-security asks them to.
+ * Seen: a root shell for everybody, in an FTP server of the year 2000 (CVE-2000-0573).
+ * Expect: ended with SIGABRT.
+ * Caught by: tests/server/test_echo.py::test_any_bytes_come_back_unchanged
  */
 #define _GNU_SOURCE
-#include "right.h"
+#include "../right.h"
 
-static void *serve_guest(void *argument)
+static void *serve(void *argument)
 {
-    int guest = (int)(long)argument;
+    int fd = (int)(long)argument;
     char text[4096 + 1];
     ssize_t length;
 
-    while ((length = read(guest, text, sizeof text - 1)) > 0) {
+    while ((length = read(fd, text, sizeof text - 1)) > 0) {
         text[length] = '\0';
         fprintf(stderr, text);
-        if (write_all(guest, text, (size_t)length) == -1)
+        if (!send_all(fd, text, (size_t)length))
             break;
     }
-    close(guest);
+    close(fd);
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    take_in_guests(open_door(argc, argv, 0), serve_guest);
+    serve_with_threads(open_listener(argc, argv), serve);
 }

@@ -1,31 +1,28 @@
-/* leaks_descriptors.c: forgets to close on the way out that is seldom taken.
+/* leaks_descriptors.c: does not close after an error.
  *
- * Room: larder
- * The bug: the goodbye of a polite guest is followed by close(), an error is not. Each
- * RST costs a descriptor, until there are none.
- * Whom it bit: every server whose error path was never run.
- * Caught by: test_five_hundred_guests_who_say_nothing_leave_no_trace
+ * Wrong: The end of the input is followed by close(), an error is not. Each reset costs a
+ * descriptor, until there are none.
+ * Seen: every server whose error paths were never run.
+ * Expect: are open: some are never closed.
+ * Caught by: tests/server/test_echo.py::test_500_clients_that_say_nothing_leave_no_trace
  */
 #define _GNU_SOURCE
-#include "right.h"
+#include "../right.h"
 
-static void *serve_guest(void *argument)
+static void *serve(void *argument)
 {
-    int guest = (int)(long)argument;
+    int fd = (int)(long)argument;
     char bytes[4096];
+    ssize_t length;
 
-    for (;;) {
-        ssize_t length = read(guest, bytes, sizeof bytes);
-        if (length == 0)
-            break;
-        if (length == -1 || write_all(guest, bytes, (size_t)length) == -1)
+    while ((length = read(fd, bytes, sizeof bytes)) != 0)
+        if (length == -1 || !send_all(fd, bytes, (size_t)length))
             return NULL;
-    }
-    close(guest);
+    close(fd);
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    take_in_guests(open_door(argc, argv, 0), serve_guest);
+    serve_with_threads(open_listener(argc, argv), serve);
 }

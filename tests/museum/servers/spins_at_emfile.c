@@ -1,24 +1,23 @@
-/* spins_at_emfile.c: without descriptors it burns the processor.
+/* spins_at_emfile.c: burns a core when it runs out of descriptors.
  *
- * Room: larder
- * The bug: accept() fails with EMFILE and leaves the guest at the door, so that the
- * next accept() fails at once again, and again: 99 % of a core, and a log of megabytes
- * a second.
- * Whom it bit: nearly everybody; libuv 690, tokio 3529.
- * Caught by: test_without_descriptors_guests_wait_and_nobody_is_lost
+ * Wrong: accept() fails with EMFILE and leaves the connection in the backlog, so the next
+ * accept() fails at once, and the next: 99 % of a core, and megabytes of log a second.
+ * Seen: https://github.com/joyent/libuv/issues/690
+ * Expect: expected the server to sleep while nothing can be done,
+ * Caught by: tests/server/test_shortages.py::test_without_descriptors_connections_wait_and_none_is_lost
  */
 #define _GNU_SOURCE
-#include "right.h"
+#include "../right.h"
 
 int main(int argc, char **argv)
 {
-    int door = open_door(argc, argv, 0);
+    int listener = open_listener(argc, argv);
+
     for (;;) {
-        int guest = accept(door, NULL, NULL);
-        if (guest == -1) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd == -1)
             perror("accept");
-            continue;
-        }
-        start_host(guest, serve_until_goodbye);
+        else
+            start_thread(fd, echo);
     }
 }

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""make bench: what each way of serving costs, on this machine.
+
+    make bench                          the chapters, and a bare epoll loop as the floor
+    make bench CHAPTERS='03-select 04-epoll'
+    make bench PEERS=1                  libuv, libevent, Tokio, Go, Node and asyncio, too
+    make bench SERVER='./mine {port}'   your server, too
+    make bench ROUNDS=3                 sooner done, and noisier; 9 is usual
+    make bench PAGE=1                   write docs/costs.md anew from this run
+
+The results are kept in tests/.build/bench/results.txt, a line each.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import page
+from measure import Bench
+from processes import BUILD, CORES, SAY_SO
+from servers import CHAPTERS, choose, machine
+
+SECONDS = 0.12  # of one run
+TASKS = "05-async-tasks"
+
+
+class Progress:
+    """One line that changes, at a terminal; elsewhere a line now and then."""
+
+    def __init__(self) -> None:
+        self.start, self.last = time.monotonic(), 0.0
+
+    def __call__(self, words: str) -> None:
+        now = time.monotonic()
+        line = f"{now - self.start:4.0f} s  {words}"
+        if sys.stderr.isatty():
+            print(f"\r\033[K{line[:78]}", end="", file=sys.stderr, flush=True)
+        elif now - self.last > 10:
+            print(line, file=sys.stderr, flush=True)
+            self.last = now
+
+    def done(self) -> None:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    chapters = os.environ.get("CHAPTERS", "").split() or list(CHAPTERS)
+    if set(chapters) - set(CHAPTERS):
+        raise SystemExit(f"CHAPTERS are some of {' '.join(CHAPTERS)}")
+    tell = Progress()
+    servers, missing = choose(chapters, os.environ.get("PEERS", "0") not in ("", "0"),
+                              os.environ.get("SERVER", ""))
+    bench = Bench(servers, int(os.environ.get("ROUNDS") or 9), SECONDS, tell)
+    bench.busy()
+    bench.beside_floods()
+    for server in bench.right("chapter"):
+        if server.name == TASKS and len(CORES) > 1:
+            bench.workers(server.command)
+    bench.silent()
+    missing.update(bench.counted())
+    tell.done()
+    results = page.as_results(machine(), bench.figures)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    (BUILD / "results.txt").write_text(page.written(results), encoding="utf-8")
+    print(page.summary(results))
+    for name, reason in {**missing, **bench.wrong}.items():
+        print(f"skipped: {name}: {reason}")
+    if os.environ.get("PAGE", "0") not in ("", "0"):
+        page.publish(results)
+        print(f"written: {page.PAGE}")
+    return 1 if bench.wrong else 0
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(f"\nended by {signal.Signals(number).name}: nothing is kept")
+
+
+if __name__ == "__main__":
+    for number in SAY_SO:
+        signal.signal(number, _end)
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""Which fault came to what, in which chapter: gathered from the tests, and held against
+docs/faults.md.
+
+    pytest tests/                     where the page and the results differ, the run fails
+    pytest tests/ --write-faults      writes the page anew; a run of some tests adds to it
+    pytest tests/ --fault 10          only the tests of one row
+
+A test is marked with the faults that it is about, and with how that ends where it is not
+"served". The chapter is the parameter of that name; a test without one says which it means.
+Where the end depends on the chapter, the test says it: story.outcome("refused").
+
+    @pytest.mark.fault(56)
+    @pytest.mark.fault(10, happened="waits, then served")
+    @pytest.mark.fault(35, chapter="05-async-tasks", happened="runs")
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Iterator, Mapping
+
+import pytest
+
+from faults.rows import BY_NUMBER, CHAPTERS, FAULTS, Fault
+
+TESTS = Path(__file__).resolve().parents[1]
+PAGE = TESTS.parent / "docs" / "faults.md"
+BEGIN, END = "<!-- written by pytest --write-faults -->\n", "<!-- end -->\n"
+HEAD = ("#", "fault", "how it is tried", *CHAPTERS)
+NO_TEST = "no test"
+
+Place = tuple[int, str]  # a fault's number and a chapter
+Seen = Mapping[Place, set[str]]
+
+
+# ---- the page ---------------------------------------------------------------------------
+
+
+def cell(seen: Seen, fault: Fault, chapter: str) -> str:
+    """What was seen. A wall comes last."""
+    outcomes = seen.get((fault.number, chapter), set())
+    if outcomes:
+        return "; ".join(sorted(outcomes, key=lambda words: (words.startswith("**"), words)))
+    return f"– {fault.cannot[chapter]}" if chapter in fault.cannot else NO_TEST
+
+
+def row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(text.replace("|", r"\|") for text in cells) + " |\n"
+
+
+def table(seen: Seen) -> str:
+    rows = [row((str(fault.number), fault.name, fault.tried,
+                 *(cell(seen, fault, chapter) for chapter in CHAPTERS))) for fault in FAULTS]
+    return row(HEAD) + row(("---",) * len(HEAD)) + "".join(rows)
+
+
+def write(text: str, seen: Seen) -> str:
+    before, _, rest = text.partition(BEGIN)
+    return before + BEGIN + "\n" + table(seen) + "\n" + END + rest.partition(END)[2]
+
+
+def read(text: str) -> dict[Place, str]:
+    """The cells of the page."""
+    told = {}
+    for line in text.partition(BEGIN)[2].partition(END)[0].splitlines():
+        number, *rest = line.strip("| ").split(" | ")
+        if number.isdigit():
+            told.update({(int(number), chapter): words
+                         for chapter, words in zip(CHAPTERS, rest[2:])})
+    return told
+
+
+def together(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> Seen:
+    """What was seen, and where not all tests have run, what the page says besides."""
+    result = {place: set(words) for place, words in seen.items()}
+    for place in set(page) - whole:
+        if not page[place].startswith(("–", NO_TEST)):
+            result.setdefault(place, set()).update(page[place].split("; "))
+    return result
+
+
+def differences(seen: Seen, told: Mapping[Place, str], whole: set[Place]) -> list[str]:
+    """Where page and results differ. A place is whole if all its tests have run: then nothing
+    else may stand there; otherwise, what was seen must be among what stands there."""
+    found = []
+    for fault in FAULTS:
+        for chapter in CHAPTERS:
+            place = fault.number, chapter
+            page, here = told.get(place, "(no such cell)"), cell(seen, fault, chapter)
+            partly = seen.get(place, set()) <= set(page.split("; "))
+            if page != here if place in whole else not partly:
+                found.append(f"fault {fault.number} in {chapter}: docs/faults.md says "
+                             f"\"{page}\", the tests have seen \"{here}\"")
+    return found
+
+
+# ---- the tests --------------------------------------------------------------------------
+
+
+def rows_of(item: pytest.Item) -> set[int]:
+    return {number for mark in item.iter_markers("fault") for number in mark.args}
+
+
+def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
+    """The cells that a test fills if it passes: fault, chapter, and what it writes there."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    story = getattr(item, "funcargs", {}).get("story")
+    for mark in item.iter_markers("fault"):
+        chapter = getattr(params.get("chapter"), "name", mark.kwargs.get("chapter"))
+        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", "served")
+        for number in mark.args:
+            assert number in BY_NUMBER and chapter in CHAPTERS, (
+                f"{item.nodeid}: there is no row for fault({number}, chapter={chapter!r})")
+            yield number, chapter, outcome
+
+
+class Faults:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.seen: dict[Place, set[str]] = defaultdict(set)
+        self.unfinished: set[Place] = set()  # a test of it was skipped, or failed
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        number = self.config.getoption("--fault")
+        if number:
+            others = [item for item in items if number not in rows_of(item)]
+            items[:] = [item for item in items if number in rows_of(item)]
+            self.config.hook.pytest_deselected(items=others)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+        """What is written on the report also travels from the workers of xdist."""
+        report = (yield).get_result()  # type: ignore[attr-defined,misc]
+        report.user_properties += [("fault", place) for place in about(item)]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties:
+            if name != "fault":
+                continue
+            number, chapter, outcome = value
+            if report.skipped and hasattr(report, "wasxfail"):
+                self.seen[number, chapter].add(f"**wall**: {report.wasxfail}")
+            elif not report.passed:
+                self.unfinished.add((number, chapter))
+            elif report.when == "call":
+                self.seen[number, chapter].add(outcome)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        outcome = yield
+        option = self.config.option
+        if outcome.excinfo or option.collectonly or hasattr(self.config, "workerinput"):
+            return
+        text = PAGE.read_text("utf-8")
+        page = read(text)
+        whole = set(page) - self.unfinished if self.is_whole() else set()
+        if option.write_faults:
+            PAGE.write_text(write(text, together(self.seen, page, whole)), "utf-8")
+        else:
+            for difference in differences(self.seen, page, whole):
+                self.fail(difference)
+
+    def is_whole(self) -> bool:
+        """Was the whole suite asked for?"""
+        part = ("keyword", "markexpr", "fault", "lf", "deselect", "ignore", "ignore_glob")
+        paths = {Path(str(argument)).resolve() for argument in self.config.args}
+        return bool(paths & {TESTS, TESTS.parent}) and not any(
+            getattr(self.config.option, name, None) for name in part)
+
+    def fail(self, text: str) -> None:
+        """A difference counts as a failed test."""
+        where = text.split(":")[0]
+        self.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
+            nodeid=f"docs/faults.md::{where}", location=("docs/faults.md", None, where),
+            keywords={}, outcome="failed", when="call",
+            longrepr=f"{text}\n(pytest tests/ --write-faults writes the page anew)"))
+
+
+def add_options(parser: pytest.Parser) -> None:
+    parser.addoption("--write-faults", action="store_true",
+                     help="write docs/faults.md anew from what the tests have seen")
+    parser.addoption("--fault", type=int, metavar="NUMBER",
+                     help="only the tests about this row of docs/faults.md")
+
+
+def configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(number, ..., happened='served', chapter=''): "
+                            "a row of docs/faults.md, and what its cell says if this passes")
+    if not (config.getoption("server", None) or config.getoption("client", None)):
+        config.pluginmanager.register(Faults(config))

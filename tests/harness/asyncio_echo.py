@@ -1,0 +1,27 @@
+"""A right echo server in another language: python3 asyncio_echo.py PORT
+
+For tests of clients, and to see that the tests of servers accept what is right."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()  # stops reading while the client does not read
+    except ConnectionError:
+        pass  # this connection is gone; the others are not
+    finally:
+        writer.close()
+
+
+async def main(port: int) -> None:
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+asyncio.run(main(int(sys.argv[1])))

@@ -1,0 +1,360 @@
+"""The other direction: a scripted peer that a client talks to, and a chapter's ./client.
+
+A script is a function that serves one connection, in a thread of its own:
+
+    def test_a_server_that_stops_short(start_peer, start_client):
+        peer = start_peer(echo)
+        client = start_client("Hello", peer=peer)
+        client.expect_success()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from typing import IO, Any, Callable, Iterator, Mapping, Optional, Sequence, Union
+
+import pytest
+
+import inject
+
+from . import proc
+from .chapters import VARIANT, Chapter, program
+from .proc import PATIENCE, Output, status_name
+from .story import Story, describe, tail
+
+CHUNK = 64 * 1024
+END = PATIENCE * 7 / 3  # more than the ten seconds after which a client itself gives up
+REPORT = re.compile(r"(\d+) guests?, (\d+) echo(?:es)?, (\d+) errors?, \d+\.\d\d s")
+
+Script = Callable[["Conversation"], None]
+Stdin = Union[bytes, int, IO[bytes]]
+
+
+class Conversation:
+    """One connection, from the server's side. The first to come has number 0."""
+
+    def __init__(self, peer: Peer, connection: socket.socket, number: int) -> None:
+        self.peer, self.socket, self.number = peer, connection, number
+
+    def chunks(self) -> Iterator[bytes]:
+        """What the client sends, until it ends its side."""
+        while True:
+            data = self.socket.recv(CHUNK)
+            if not data:
+                self.peer.note_end()
+                return
+            yield data
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def finish(self) -> None:
+        """Ends our side, and reads until the client ends its own."""
+        self.socket.shutdown(socket.SHUT_WR)
+        for _ in self.chunks():
+            pass
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def hold(self) -> None:
+        """Does nothing at all until the test is over."""
+        self.peer.over.wait()
+
+
+def echo(conversation: Conversation) -> None:
+    """echoes"""
+    for data in conversation.chunks():
+        conversation.send(data)
+
+
+class Peer:
+    """A server in this process. The script's docstring says what it does, in a failure."""
+
+    def __init__(self, story: Story, script: Script, family: int = socket.AF_INET) -> None:
+        self.story, self.script = story, script
+        self.what = script.__doc__ or script.__name__
+        self.over = threading.Event()
+        self.connections = self.open = self.most_open = 0
+        self._news = threading.Condition()
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        self._listener = socket.create_server((host, 0), family=family, backlog=1024)
+        self.port: int = self._listener.getsockname()[1]
+        story.tell(f"started a peer at port {self.port}: it {self.what}")
+        story.witnesses.append(self._testimony)
+        self._start(self._accept)
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # the test is over
+            while True:
+                connection, _ = self._listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._sockets.append(connection)
+                with self._news:
+                    conversation = Conversation(self, connection, self.connections)
+                    self.connections += 1
+                    self.open += 1
+                    self.most_open = max(self.most_open, self.open)
+                    self._news.notify_all()
+                self._start(self._serve, conversation)
+
+    def _serve(self, conversation: Conversation) -> None:
+        with contextlib.suppress(OSError):  # the client is gone
+            self.script(conversation)
+        conversation.socket.close()
+
+    def note_end(self) -> None:
+        with self._news:
+            self.open -= 1
+            self._news.notify_all()
+
+    def wait_for_connections(self, count: int) -> None:
+        """For scripts: until so many have come, or the test is over."""
+        with self._news:
+            self._news.wait_for(lambda: self.connections >= count or self.over.is_set())
+
+    def expect_connections(self, count: int) -> None:
+        with self._news:
+            came = self._news.wait_for(lambda: self.connections >= count, PATIENCE)
+        self.story.check(came, f"{count} connections at the peer", f"{self.connections} came")
+
+    def _testimony(self) -> str:
+        return (f"\nThe peer, which {self.what}, has seen {self.connections} connections, "
+                f"at most {self.most_open} at once.")
+
+    def stop(self) -> None:
+        self.over.set()
+        with self._news:
+            self._news.notify_all()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
+        self._threads[0].join()
+        self._listener.close()
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+
+class Terminal:
+    """A pseudo-terminal: `inside` is what a program gets, the rest is the person's side."""
+
+    def __init__(self, story: Story, read: bool = True) -> None:
+        self.story = story
+        try:
+            self._outside, self.inside = pty.openpty()
+        except OSError:
+            pytest.skip("no pseudo-terminals here: /dev/pts is not mounted")
+        self.screen = Output(story, "the terminal", os.fdopen(os.dup(self._outside), "rb")
+                             if read else None)
+
+    def type(self, text: bytes) -> None:
+        self.story.tell(f"typed {describe(text)} at the terminal")
+        os.write(self._outside, text)
+
+    def close(self) -> None:
+        for descriptor in (self.inside, self._outside):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self.screen.finish()
+
+
+class ClientProgram:
+    """`./client` of a chapter, or the reader's --client, as a process.
+
+    stdin   bytes, which it finds in a file; a descriptor; or PIPE, for type()
+    stdout  None, a file that `out` shows; a descriptor; or PIPE, for hear()
+    shell, prefix, env, variant   as for Server
+    """
+
+    def __init__(self, chapter: Chapter, story: Story, *arguments: str, stdin: Stdin = b"",
+                 stdout: Optional[int] = None, stderr: Optional[int] = None, shell: str = "",
+                 prefix: Sequence[str] = (), env: Mapping[str, str] = {},
+                 variant: str = VARIANT, **options: Any) -> None:
+        self.chapter, self.story = chapter, story
+        self.ended: Optional[int] = None
+        self.name = f"{chapter.name}/client"
+        argv = [self.name, *arguments]
+        if chapter.client:  # it takes the port wherever its command has it, and nothing else
+            port = arguments[arguments.index("--port") + 1]
+            argv = [word.replace("{port}", port) for word in shlex.split(chapter.client)]
+            self.name = shlex.join(argv)
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._files: list[IO[bytes]] = [self._out, self._err]
+        story.tell(f"started {_as_typed(argv, stdin, shell, env)}")
+        if not chapter.client:
+            env = {**inject.environment(inject.RULES), **env}
+            argv[0] = str(program(chapter, "client", variant))
+        self.started_at = time.monotonic()
+        self.process = proc.start(
+            proc.in_shell([*prefix, *argv], shell), env, stdin=self._open_stdin(stdin),
+            stdout=self._out if stdout is None else stdout,
+            stderr=self._err if stderr is None else stderr, **options)
+        story.witnesses.append(self._testimony)
+
+    def _open_stdin(self, stdin: Stdin) -> Union[int, IO[bytes]]:
+        if not isinstance(stdin, bytes):
+            return stdin
+        if not stdin:
+            return subprocess.DEVNULL
+        file = tempfile.TemporaryFile()
+        file.write(stdin)
+        file.seek(0)
+        self._files.append(file)
+        return file
+
+    # ---- its stdin and stdout ----
+
+    def type(self, line: bytes) -> None:
+        """Into a pipe that is its stdin."""
+        self.story.tell(f"typed {describe(line)}")
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self.story.fail("the client to read its stdin", "it does not any more")
+
+    def end_input(self) -> None:
+        self.story.tell("ended the client's input")
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def hear(self, count: int) -> bytes:
+        """The next `count` bytes of stdout, or what there is of them at its end."""
+        assert self.process.stdout
+        heard = bytearray()
+        poll = select.poll()
+        poll.register(self.process.stdout, select.POLLIN)
+        while len(heard) < count:
+            if not poll.poll(PATIENCE * 1000):
+                self.story.fail(f"{count} bytes on the client's stdout",
+                                f"after {len(heard)} bytes nothing came for {PATIENCE:g} seconds")
+            part = os.read(self.process.stdout.fileno(), count - len(heard))
+            if not part:
+                break
+            heard += part
+        return bytes(heard)
+
+    def expect_echo(self, line: bytes) -> None:
+        heard = self.hear(len(line))
+        self.story.check(heard == line, f"its echo on stdout, {describe(line)}",
+                         f"what came is {describe(heard)}")
+        self.story.tell(f"read {describe(line)} on the client's stdout")
+
+    @property
+    def out(self) -> bytes:
+        return _all_of(self._out)
+
+    @property
+    def err(self) -> str:
+        return _all_of(self._err).decode("utf-8", "replace")
+
+    # ---- its end ----
+
+    def signal(self, number: signal.Signals) -> None:
+        self.story.tell(f"sent {number.name} to the client")
+        os.killpg(self.process.pid, number)
+
+    def wait(self, within: float = END) -> int:
+        try:
+            self.ended = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.story.fail("the client to end", f"it is still running after {within:g} seconds")
+        self.story.tell(f"the client ended with {status_name(self.ended)}")
+        return self.ended
+
+    def expect_exit(self, *statuses: int, within: float = END) -> None:
+        status = self.wait(within)
+        self.story.check(status in statuses, " or ".join(map(status_name, statuses)),
+                         f"it is {status_name(status)}")
+
+    def expect_success(self) -> None:
+        status = self.wait()
+        self.story.check(status == 0 and not self.err, "exit status 0, and nothing on stderr",
+                         f"it is {status_name(status)}")
+
+    def expect_failure(self, *words: str) -> str:
+        """Exit status 1 and one line on stderr, in which all these words stand. A foreign
+        client may find other words and other numbers."""
+        status = self.wait()
+        if self.chapter.is_foreign:
+            self.story.check(status > 0 and bool(self.err),
+                             "an exit status above 0, and words on stderr",
+                             f"it is {status_name(status)}, and stderr is: {self.err!r}")
+            return self.err
+        self.story.check(status == 1, "exit status 1", f"it is {status_name(status)}")
+        lines = self.err.splitlines() or [""]
+        self.story.check(len(lines) == 1 and lines[0].startswith("client: "),
+                         "one line on stderr, which begins with 'client: '",
+                         f"stderr is:\n{tail(self.err)}")
+        for word in words:
+            self.story.check(re.search(rf"(?<!\d){re.escape(word)}(?!\d)", lines[0]),
+                             f"'{word}' in its line on stderr", f"that is: {lines[0]}")
+        return lines[0]
+
+    def expect_report(self) -> tuple[int, int, int]:
+        """Guests, echoes and errors, from the last line of a crowd."""
+        lines = self.out.decode("utf-8", "replace").splitlines() or [""]
+        found = REPORT.fullmatch(lines[-1])
+        if not found:
+            self.story.fail("'N guests, M echoes, K errors, T s' as its last line on stdout",
+                            f"that is: {lines[-1]!r}")
+        guests, echoes, errors = (int(number) for number in found.groups())
+        self.story.check((errors == 0) == (self.ended == 0), "an exit status true to its report",
+                         f"'{lines[-1]}' came with {status_name(self.ended)}")
+        return guests, echoes, errors
+
+    def _testimony(self) -> str:
+        status = self.process.poll()
+        fate = "is still running" if status is None else f"ended with {status_name(status)}"
+        lines = [f"\nThe client {self.name} {fate}."]
+        if self.out:
+            lines += ["Its stdout:", tail(self.out.decode("utf-8", "backslashreplace"))]
+        if self.err:
+            lines += ["Its stderr:", tail(self.err)]
+        return "\n".join(lines)
+
+    def stop(self) -> None:
+        proc.end(self.process)
+        for pipe in (self.process.stdin, self.process.stdout, *self._files):
+            with contextlib.suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
+
+
+def _as_typed(argv: Sequence[str], stdin: Stdin, shell: str, env: Mapping[str, str]) -> str:
+    words = [word if len(word) <= 60 else f"({len(word)} characters)" for word in argv]
+    typed = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in env.items()),
+                      shlex.join(words)])
+    if shell:
+        typed = f"{typed} {shell}" if shell[0] in "<>2" else f"{shell}; {typed}"
+    if isinstance(stdin, bytes) and stdin:
+        typed += f", with {describe(stdin)} as its stdin"
+    return typed
+
+
+def _all_of(file: IO[bytes]) -> bytes:
+    """Without moving the position, which the program shares with us."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)

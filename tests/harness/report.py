@@ -1,0 +1,81 @@
+"""What a run says: one line of progress at a terminal, and at the end what was skipped and
+which walls stand. In a log pytest's own lines are plain enough."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from typing import Any, Optional
+
+import pytest
+
+
+class Progress:
+    """At a terminal: one line that is written again and again. A failure leaves a line."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+        self._reporter.showfspath = False  # instead of pytest's dots
+        self._done = self._all = 0
+
+    @staticmethod
+    def wanted(config: pytest.Config) -> bool:
+        quiet = config.option.verbose == 0 and not config.option.collectonly
+        return (quiet and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+                and not config.option.usepdb and config.option.capture != "no"
+                and not config.option.setupshow and not hasattr(config, "workerinput")
+                and config.pluginmanager.hasplugin("terminalreporter"))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._all = len(session.items)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._done += 1
+        count = f"{self._done}/{self._all}" if self._all else f"{self._done}"
+        self._show(f"[{count}] {readable(nodeid)}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> Optional[tuple[str, str, str]]:
+        if report.failed:
+            self._show("")
+            self._reporter._tw.line(f"failed: {readable(report.nodeid)}", red=True)
+            return ("failed" if report.when == "call" else "error", "", "")
+        if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
+            return "passed", "", ""
+        if report.skipped:
+            return "xfailed" if hasattr(report, "wasxfail") else "skipped", "", ""
+        return None
+
+    def pytest_sessionfinish(self) -> None:
+        self._show("")
+
+    def _show(self, text: str) -> None:
+        width = self._reporter._tw.fullwidth - 1
+        self._reporter._tw.write(f"\r\x1b[K{text[:width]}", flush=True)
+
+
+def readable(nodeid: str) -> str:
+    """server/test_echo.py::test_one_message_comes_back[03-select] as a sentence."""
+    path, _, name = nodeid.partition("::")
+    test, _, parameters = name.partition("[")
+    sentence = test.replace("test_", "", 1).replace("_", " ")
+    where = "/".join(path.split("/")[-2:]).replace("test_", "").replace(".py", "")
+    return f"{where}: {sentence}" + (f" [{parameters}" if parameters else "")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Skips by their reason, and the walls."""
+    skipped: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", ()):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        skipped[str(reason).replace("Skipped: ", "", 1)] += 1
+    walls = terminalreporter.stats.get("xfailed", ())
+    if walls:
+        terminalreporter.write_line("\nthe walls stand, each where its chapter ends:")
+    for report in walls:
+        terminalreporter.write_line(f"  {readable(report.nodeid)}\n      no: {report.wasxfail}")
+    if skipped:
+        terminalreporter.write_line("\nnot tried here:")
+    for reason, count in skipped.most_common():
+        terminalreporter.write_line(f"  {count:3} {reason}")

@@ -1,0 +1,315 @@
+"""A server as a process: started, watched from outside, ended for certain."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import resource
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from typing import IO, Callable, Iterator, Mapping, Optional, Sequence, Union
+
+import inject
+
+from . import proc
+from .chapters import VARIANT, Chapter, program
+from .client import Client, Crowd
+from .network import Network
+from .proc import PATIENCE, Output, status_name
+from .story import Story, tail
+
+REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
+           "WARNING: ThreadSanitizer", "buffer overflow detected",
+           "== Invalid ", "uninitialised", "definitely lost")  # the last three: valgrind
+LISTENING = re.compile(r"^✅ Server listening on (.+):(\d+)$", re.MULTILINE)
+SANITIZED = VARIANT != "plain"
+GLIMPSE = 0.25  # seconds: enough to say "it waits" where that is what we expect
+LOOKS = 6  # at the CPU; one look without load is enough
+
+Stream = Union[None, int, IO[bytes]]
+
+
+class Server:
+    """`./server --port 0` of a chapter, or the reader's `command` with {port} in it.
+
+    shell    what a reader would type before or after: "ulimit -n 16", ">&-"
+    prefix   a command that runs it: ["strace", "-f", ...]
+    env      added to its environment
+    port     another number than 0; None: without the option
+    stdout, stderr   a descriptor of ours instead of a pipe that is read
+    held_below       every descriptor below this number is in use when it starts
+    network  where it runs, if not in ours
+    variant  "address" or "thread": with that sanitizer
+    """
+
+    def __init__(self, chapter: Chapter, story: Story, *arguments: str, command: str = "",
+                 shell: str = "", prefix: Sequence[str] = (), env: Mapping[str, str] = {},
+                 port: Optional[int] = 0, stdout: Stream = None, stderr: Stream = None,
+                 held_below: int = 0, network: Optional[Network] = None,
+                 variant: str = VARIANT) -> None:
+        self.chapter, self.story, self.network = chapter, story, network
+        self.host, self.port = "127.0.0.1", port or 0
+        self.ended: Optional[int] = None  # the exit status, once the test has asked for it
+        self.clients: list[Client] = []
+        self._foreign = bool(command)
+        if command:
+            self.port = self.port or _free_port()
+            argv = [word.replace("{port}", str(self.port)) for word in shlex.split(command)]
+            self.name = shlex.join(argv)
+        else:
+            options = [] if port is None else ["--port", str(port)]
+            argv = [str(program(chapter, "server", variant)), *options, *arguments]
+            self.name = f"{chapter.name}/server"
+            env = {**inject.environment(inject.RULES), **env}
+        story.tell(f"started {self._as_typed(argv, shell, prefix, env)}")
+        argv = [*(network.enter if network else ()), *prefix, *argv]
+        try:
+            self.process = proc.start(
+                proc.holding(proc.in_shell(argv, shell), held_below), env,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.PIPE if stderr is None else stderr)
+        except OSError as error:
+            story.fail("the server to start", f"it cannot: {error}")
+        self.log = Output(story, "stdout", self.process.stdout)
+        self.errors = Output(story, "stderr", self.process.stderr)
+        story.witnesses.append(self._testimony)
+
+    def _as_typed(self, argv: Sequence[str], shell: str, prefix: Sequence[str],
+                  env: Mapping[str, str]) -> str:
+        named = argv if self._foreign else [self.name, *argv[1:]]
+        variables = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
+        typed = " ".join([*variables, shlex.join([*prefix, *named])])
+        if not shell:
+            return typed
+        return f"{typed} {shell}" if shell[0] in "<>2" else f"{shell}; {typed}"
+
+    # ---- starting ----
+
+    def wait_until_ready(self) -> Server:
+        """By its own line, or where that cannot be read by the kernel's table: a probe
+        connection would be served."""
+        there = proc.eventually(lambda: self._is_ready() or self.process.poll() is not None)
+        if not there or self.process.poll() is not None:
+            self.story.fail("the server to listen", "it does not")
+        self.story.tell(f"it listens at port {self.port}")
+        return self
+
+    def _is_ready(self) -> bool:
+        if self._foreign:
+            found = proc.listening(self.process.pid, self.port)
+        elif self.process.stdout:
+            line = LISTENING.search(self.log.text)
+            found = (line[1].strip("[]"), int(line[2])) if line else None
+        else:
+            found = proc.listening(self.process.pid)
+        # With stdout closed by `shell` its line goes nowhere.
+        if not found and not self._foreign and not self.log.is_open():
+            found = proc.listening(self.process.pid)
+        if found:
+            self.host, self.port = found
+        return found is not None
+
+    def listens(self) -> bool:
+        return proc.listening(self.process.pid, self.port) is not None
+
+    def expect_closed_listener(self) -> None:
+        self.story.check(proc.eventually(lambda: not self.listens()),
+                         "the server to close its listener", "it still listens")
+        self.story.tell("the listener closed")
+
+    # ---- clients ----
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    def new_client(self, receive_buffer: int = 0) -> Client:
+        """One that has not connected yet."""
+        client = Client(self.story, self.address, receive_buffer,
+                        self.network.socket if self.network else socket.socket)
+        self.clients.append(client)
+        return client
+
+    def client(self, receive_buffer: int = 0) -> Client:
+        client = self.new_client(receive_buffer)
+        client.connect()
+        return client
+
+    def crowd(self, count: int, receive_buffer: int = 0, wait: bool = True) -> Crowd:
+        """So many clients, connected; without `wait`, each has begun to connect."""
+        with self.story.summed_up(f"{count} clients {'connected' if wait else 'set out'}"):
+            crowd = Crowd(self.new_client(receive_buffer) for _ in range(count))
+            for client in crowd:
+                client.start_connecting()
+            for client in crowd if wait else ():
+                client.finish_connecting()
+        return crowd
+
+    def serves_a_new_client(self) -> None:
+        client = self.client()
+        client.say(b"Are you still there?")
+        client.finish()
+
+    def answers_at_once(self, client: Client) -> bool:
+        """Whether what it sent comes back while others are idle or stuck. Where that is the
+        wall, a short look is enough."""
+        return client.hears(PATIENCE if self.chapter.at_once else GLIMPSE)
+
+    def leave_descriptors(self, more: int) -> None:
+        """As `ulimit -n` would, but for servers whose needs at start nobody knows."""
+        for pid in self.pids:
+            allowed = 1 + more + max(map(int, os.listdir(f"/proc/{pid}/fd")))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (allowed, allowed))
+        self.story.tell(f"allowed it {more} descriptors more than it had")
+
+    # ---- watching ----
+
+    @property
+    def pids(self) -> list[int]:
+        return proc.session_members(self.process.pid) if self._foreign else [self.process.pid]
+
+    def descriptors(self) -> int:
+        return proc.descriptors(self.pids)
+
+    def threads(self) -> int:
+        return proc.threads(self.pids)
+
+    def resident(self) -> int:
+        """Bytes of memory of its own: heap and stacks."""
+        return proc.private_memory(self.pids)
+
+    def expect_descriptors(self, at_most: int) -> None:
+        self.story.check(proc.eventually(lambda: self.descriptors() <= at_most),
+                         f"no more than the {at_most} descriptors that were open before",
+                         f"{self.descriptors()} are open: some are never closed")
+
+    def expect_threads(self, at_most: int) -> None:
+        self.story.check(proc.eventually(lambda: self.threads() <= at_most),
+                         f"no more than the {at_most} threads that there were before",
+                         f"there are {self.threads()}: some never end")
+
+    def expect_no_zombies(self) -> None:
+        zombies = lambda: proc.zombies(self.process.pid)
+        self.story.check(proc.eventually(lambda: zombies() == 0),
+                         "the server to wait for each child that has ended",
+                         f"{zombies()} zombies are left in the table of processes")
+
+    def expect_resident(self, at_most: int, room: int = 4 << 20) -> None:
+        """A little more is no leak, and a heap with a garbage collector grows at first. A
+        sanitizer keeps on purpose what was freed."""
+        room = max(room, 32 << 20) if self._foreign else room
+        kept = proc.eventually(lambda: SANITIZED or self.resident() - at_most < room)
+        self.story.check(kept, f"memory to come back to what it was, {at_most >> 10} KiB",
+                         f"it is {self.resident() >> 10} KiB")
+
+    def expect_idle(self, when: str, seconds: float = 0.15) -> None:
+        """Next to no CPU. One window without load is enough: what spins never has one."""
+        self.story.tell(f"watched the server's CPU {when}")
+        loads = []
+        for _ in range(LOOKS):
+            loads.append(self.load(seconds))
+            if loads[-1] < 0.2:
+                return
+        self.story.fail("the server to sleep while nothing can be done",
+                        f"in each of {LOOKS} looks it kept {min(loads):.0%} of a core busy or "
+                        "more: it spins")
+
+    def load(self, seconds: float) -> float:
+        """The share of one core that it uses, over a window of real time."""
+        pids = self.pids
+        awake, start = proc.awake_seconds(pids), time.monotonic()
+        time.sleep(seconds)
+        return (proc.awake_seconds(pids) - awake) / (time.monotonic() - start)
+
+    # ---- signals ----
+
+    def signal(self, number: signal.Signals) -> None:
+        self.story.tell(f"sent {number.name} to the server")
+        os.killpg(self.process.pid, number)
+
+    def pause(self) -> None:
+        self.signal(signal.SIGSTOP)
+        asleep = proc.eventually(lambda: all(proc.state(p) in ("T", "gone") for p in self.pids))
+        self.story.check(asleep, "the server to stop", "it did not")
+
+    def resume(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside has all happened when the server looks again."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
+    # ---- ending ----
+
+    def expect_exit(self, *statuses: int, within: float = PATIENCE) -> None:
+        """Waits for the end; the exit status must be one of these (-15: by SIGTERM)."""
+        wanted = " or ".join(map(status_name, statuses))
+        try:
+            self.ended = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.story.fail(f"the server to end with {wanted} within {within:g} seconds",
+                            "it is still running")
+        self.story.check(self.ended in statuses, f"the server to end with {wanted}",
+                         f"it ended with {status_name(self.ended)}")
+        self.story.tell(f"the server ended with {status_name(self.ended)}")
+
+    def expect_health(self) -> None:
+        """At the end of every test: it lives, unless it was told to end, and no sanitizer has
+        complained."""
+        if self.descriptors() == 0:  # it has ended, or is about to
+            proc.eventually(lambda: self.process.poll() is not None)
+        if self.ended is None and self.process.poll() is not None:
+            self.story.fail("the server to live", "it has ended by itself")
+        self._expect_no_report()
+
+    def _expect_no_report(self) -> None:
+        if any(report in self.errors.text for report in REPORTS):
+            self.story.fail("no report of a sanitizer", "there is one")
+
+    def _testimony(self) -> str:
+        proc.eventually(lambda: self.process.poll() is not None, 0.2)  # it may be dying now
+        status = self.process.poll()
+        fate = "is still running" if status is None else f"ended with {status_name(status)}"
+        if status is not None:
+            self.errors.finish(within=1)  # its last words may still be on their way
+        words = f"\nIts last words on stderr:\n{tail(self.errors.text)}"
+        return f"\nThe server {self.name} {fate}.{words if self.errors.text else ''}"
+
+    def stop(self) -> None:
+        """Whatever happened: afterwards there is neither process nor open socket."""
+        for client in self.clients:
+            client.close()
+        if SANITIZED and self.chapter.clean_end and self.process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                os.killpg(self.process.pid, signal.SIGTERM)  # leaks are reported at an exit
+                self.process.wait(8)
+        proc.end(self.process)
+        for output in (self.log, self.errors):
+            output.finish()
+
+    def check_last_words(self) -> None:
+        """After stop(): what was said at the very end, leaks for example."""
+        self._expect_no_report()
+
+
+def _free_port() -> int:
+    """Below the range from which the kernel takes ports for clients, where a client could
+    connect to itself."""
+    for port in random.sample(range(18_000, 32_000), 500):
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+StartServer = Callable[..., Server]

@@ -1,0 +1,414 @@
+/* inject.c: a libc whose calls fail on demand. It needs no ptrace and no privileges:
+ *
+ *     INJECT='send:12@3 cut=1' LD_PRELOAD=./inject.so ./server
+ *
+ *   CALL:E@N    the Nth CALL fails with errno number E; the real call is not made
+ *   CALL:E@N+   the Nth and all after it; CALL:E@N-M: the Nth to the Mth
+ *   eintr=N     one in N of the calls that may block is interrupted (EINTR)
+ *   eagain=N    one in N recv, send, accept4 on a non-blocking socket reports EAGAIN
+ *   cut=N       a send moves N bytes at most, a recv 3 * N, epoll_wait returns one event
+ *   clock=N     time passes N times as fast: the clock, and every timeout
+ *   names=A,B   the name "many.test" has the addresses A, B ... in this order
+ *
+ * The file INJECT_NOTE receives a line the first time that each of these has happened.
+ *
+ * Every injected result is one that the kernel could have given. Edge-triggered epoll is
+ * the difficult case. A program that was told EAGAIN, or that got fewer bytes than it
+ * asked for, may wait for the next edge (epoll(7)). Here nothing has changed in the
+ * kernel, so that edge would never come. rearm() repeats the registration: the kernel
+ * looks again, and reports a socket that is ready.
+ *
+ * Calls that libc makes itself (in stdio, in getaddrinfo) are not seen; its mallocs are.
+ */
+#define _GNU_SOURCE
+#undef _FORTIFY_SOURCE /* its inline functions would collide with ours */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_RULES 16
+#define MAX_FD 65536 /* descriptors above are left alone */
+
+/* ---- the rules ---------------------------------------------------------------------- */
+
+struct rule {
+    char name[24];
+    int error;
+    long first, last; /* of the calls that fail */
+    atomic_long calls;
+    atomic_flag noted;
+};
+
+static struct rule rules[MAX_RULES];
+static struct rule *eintr, *eagain, *cut; /* NULL: not asked for */
+static long speed = 1;
+static char addresses[512];
+
+static void note(struct rule *rule)
+{
+    const char *file = getenv("INJECT_NOTE");
+    int saved = errno;
+    if (file != NULL && !atomic_flag_test_and_set(&rule->noted)) {
+        FILE *out = fopen(file, "ae");
+        if (out != NULL) {
+            (void)fprintf(out, "%s\n", rule->name);
+            (void)fclose(out);
+        }
+    }
+    errno = saved;
+}
+
+__attribute__((constructor)) static void read_rules(void)
+{
+    char *word = strdup(getenv("INJECT") != NULL ? getenv("INJECT") : ""), *rest = NULL;
+    struct rule *rule = rules;
+
+    for (word = strtok_r(word, " ", &rest); word != NULL && rule < rules + MAX_RULES;
+         word = strtok_r(NULL, " ", &rest)) {
+        char and_after = 0;
+        if (sscanf(word, "names=%511s", addresses) == 1)
+            continue;
+        int found = sscanf(word, "%23[a-z_0-9]:%d@%ld%c%ld", rule->name, &rule->error,
+                           &rule->first, &and_after, &rule->last);
+        if (found == 3)
+            rule->last = rule->first;
+        else if (found == 4 && and_after == '+')
+            rule->last = INT64_MAX;
+        else if (found != 5 && sscanf(word, "%23[a-z]=%ld", rule->name, &rule->first) != 2)
+            _exit(99); /* a test with a mistake must not look like a success */
+        if (strcmp(rule->name, "eintr") == 0)
+            eintr = rule;
+        if (strcmp(rule->name, "eagain") == 0)
+            eagain = rule;
+        if (strcmp(rule->name, "cut") == 0)
+            cut = rule;
+        if (strcmp(rule->name, "clock") == 0)
+            speed = rule->first;
+        rule++;
+    }
+}
+
+/* Returns the error with which this call is to fail, or 0. */
+static int injected(const char *call)
+{
+    int error = 0;
+    for (struct rule *rule = rules; rule < rules + MAX_RULES && *rule->name; rule++) {
+        if (rule->last == 0 || strcmp(rule->name, call) != 0)
+            continue;
+        long number = atomic_fetch_add(&rule->calls, 1) + 1;
+        if (number < rule->first || number > rule->last)
+            continue;
+        error = rule->error;
+        note(rule);
+    }
+    return error;
+}
+
+/* One in N, by a die that falls the same in each run. With every Nth call, a loop of N
+ * calls would fail at the same place in every round and never get past it. */
+static bool one_in_n(struct rule *rule)
+{
+    if (rule == NULL)
+        return false;
+    uint64_t die = (uint64_t)(atomic_fetch_add(&rule->calls, 1) + 1) * 0x9e3779b97f4a7c15;
+    die = (die ^ die >> 32) * 0x9e3779b97f4a7c15 >> 32;
+    if (die % (uint64_t)rule->first != 0)
+        return false;
+    note(rule);
+    return true;
+}
+
+/* ---- calls that fail or are made ---------------------------------------------------- */
+
+#define REAL(name)                                             \
+    __extension__({                                            \
+        static __typeof__(name) *real;                         \
+        if (real == NULL)                                      \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);         \
+        real;                                                  \
+    })
+
+/* Defines a function that returns -1 if a rule says so. */
+#define CALL(type, name, parameters, arguments)                \
+    type name parameters                                       \
+    {                                                          \
+        int error = injected(#name);                           \
+        if (error == 0)                                        \
+            return REAL(name) arguments;                       \
+        errno = error;                                         \
+        return (type)-1;                                       \
+    }
+
+CALL(int, socket, (int family, int type, int protocol), (family, type, protocol))
+CALL(int, bind, (int fd, __CONST_SOCKADDR_ARG at, socklen_t size), (fd, at, size))
+CALL(int, listen, (int fd, int backlog), (fd, backlog))
+CALL(int, connect, (int fd, __CONST_SOCKADDR_ARG to, socklen_t size), (fd, to, size))
+CALL(int, getsockname, (int fd, __SOCKADDR_ARG at, socklen_t *restrict size),
+     (fd, at, size))
+CALL(int, getpeername, (int fd, __SOCKADDR_ARG at, socklen_t *restrict size),
+     (fd, at, size))
+CALL(int, getsockopt, (int fd, int level, int name, void *restrict value,
+     socklen_t *restrict size), (fd, level, name, value, size))
+CALL(int, epoll_create1, (int flags), (flags))
+CALL(int, eventfd, (unsigned count, int flags), (count, flags))
+CALL(int, eventfd_write, (int fd, eventfd_t value), (fd, value))
+CALL(int, signalfd, (int fd, const sigset_t *mask, int flags), (fd, mask, flags))
+CALL(int, dup2, (int from, int to), (from, to))
+CALL(int, fstat, (int fd, struct stat *status), (fd, status))
+CALL(void *, mmap, (void *at, size_t length, int protection, int flags, int fd,
+     off_t offset), (at, length, protection, flags, fd, offset))
+
+/* Like the kernel, these do their work even when they report an error. */
+#define DONE_ALL_THE_SAME(name, parameters, arguments)         \
+    int name parameters                                        \
+    {                                                          \
+        int done = REAL(name) arguments, error = injected(#name); \
+        if (error == 0)                                        \
+            return done;                                       \
+        errno = error;                                         \
+        return -1;                                             \
+    }
+
+DONE_ALL_THE_SAME(close, (int fd), (fd))
+DONE_ALL_THE_SAME(shutdown, (int fd, int how), (fd, how))
+
+int open(const char *path, int flags, ...)
+{
+    int error = injected("open");
+    va_list mode;
+    va_start(mode, flags);
+    int fd = error == 0 ? REAL(open)(path, flags, va_arg(mode, mode_t)) : -1;
+    va_end(mode);
+    errno = error != 0 ? error : errno;
+    return fd;
+}
+
+int pthread_create(pthread_t *restrict id, const pthread_attr_t *restrict attributes,
+                   void *(*start)(void *), void *restrict argument)
+{
+    int error = injected("pthread_create");
+    return error != 0 ? error : REAL(pthread_create)(id, attributes, start, argument);
+}
+
+/* glibc's own names for its allocator: dlsym() might call malloc() itself. A size that
+ * cannot exist makes it set ENOMEM. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+
+void *malloc(size_t size)
+{
+    return __libc_malloc(injected("malloc") != 0 ? SIZE_MAX : size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return __libc_calloc(count, injected("calloc") != 0 ? SIZE_MAX : size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    return __libc_realloc(block, injected("realloc") != 0 ? SIZE_MAX : size);
+}
+
+/* ---- epoll: what it watches, so that edges come --------------------------------------- */
+
+static struct {
+    int epoll_fd;
+    struct epoll_event event;
+} watched[MAX_FD]; /* by descriptor; what is closed stays, and does no harm */
+
+int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+    int error = injected("epoll_ctl");
+    if (error == 0 && REAL(epoll_ctl)(epoll_fd, operation, fd, event) == -1)
+        return -1;
+    if (error == 0 && fd < MAX_FD && event != NULL) {
+        watched[fd].epoll_fd = epoll_fd;
+        watched[fd].event = *event;
+    }
+    errno = error != 0 ? error : errno;
+    return error != 0 ? -1 : 0;
+}
+
+/* A registration with EPOLLEXCLUSIVE cannot be modified (EINVAL), but removed and added. */
+static void rearm(int fd)
+{
+    int saved = errno, epoll_fd = watched[fd].epoll_fd;
+    struct epoll_event *event = &watched[fd].event;
+    if ((event->events & EPOLLET) != 0 &&
+        REAL(epoll_ctl)(epoll_fd, EPOLL_CTL_MOD, fd, event) == -1 && errno == EINVAL) {
+        (void)REAL(epoll_ctl)(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        (void)REAL(epoll_ctl)(epoll_fd, EPOLL_CTL_ADD, fd, event);
+    }
+    errno = saved;
+}
+
+/* ---- moving bytes --------------------------------------------------------------------- */
+
+/* Returns true, with errno set, if this call is not to be made. */
+static bool refused(const char *call, int fd)
+{
+    int error = injected(call);
+    if (error == 0 && one_in_n(eintr))
+        error = EINTR;
+    if (error == 0 && eagain != NULL && fd >= 0 && fd < MAX_FD &&
+        (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 && one_in_n(eagain))
+        error = EAGAIN;
+    if (error == EAGAIN && fd >= 0 && fd < MAX_FD)
+        rearm(fd);
+    errno = error != 0 ? error : errno;
+    return error != 0;
+}
+
+/* A line of a log goes into a pipe whole or not at all, and a signalfd or eventfd gives
+ * its 8 or 128 bytes at once. So only sockets and stdin are cut. */
+static size_t part(int fd, size_t length, size_t times)
+{
+    struct stat status;
+    if (cut == NULL || length <= times * (size_t)cut->first || fd >= MAX_FD ||
+        REAL(fstat)(fd, &status) == -1 || !(S_ISSOCK(status.st_mode) || fd == STDIN_FILENO))
+        return length;
+    note(cut);
+    return times * (size_t)cut->first;
+}
+
+#define MOVE(name, parameters, arguments, times)               \
+    ssize_t name parameters                                    \
+    {                                                          \
+        size_t wanted = length;                                \
+        if (refused(#name, fd))                                \
+            return -1;                                         \
+        length = part(fd, length, times);                      \
+        ssize_t moved = REAL(name) arguments;                  \
+        if (moved > 0 && length < wanted)                      \
+            rearm(fd);                                         \
+        return moved;                                          \
+    }
+
+MOVE(send, (int fd, const void *bytes, size_t length, int flags),
+     (fd, bytes, length, flags), 1)
+MOVE(recv, (int fd, void *bytes, size_t length, int flags), (fd, bytes, length, flags), 3)
+MOVE(write, (int fd, const void *bytes, size_t length), (fd, bytes, length), 1)
+MOVE(read, (int fd, void *bytes, size_t length), (fd, bytes, length), 3)
+
+int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict size, int flags)
+{
+    return refused("accept4", fd) ? -1 : REAL(accept4)(fd, peer, size, flags);
+}
+
+/* _FORTIFY_SOURCE has other names for these. */
+ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags);
+ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags)
+{
+    return length > size ? (abort(), -1) : recv(fd, bytes, length, flags);
+}
+
+ssize_t __read_chk(int fd, void *bytes, size_t length, size_t size);
+ssize_t __read_chk(int fd, void *bytes, size_t length, size_t size)
+{
+    return length > size ? (abort(), -1) : read(fd, bytes, length);
+}
+
+/* ---- time and waiting ----------------------------------------------------------------- */
+
+static int faster(int ms)
+{
+    return ms <= 0 ? ms : (int)((ms + speed - 1) / speed);
+}
+
+static struct timeval faster_timeval(const struct timeval *time)
+{
+    long us = (time->tv_sec * 1000000 + time->tv_usec + speed - 1) / speed;
+    return (struct timeval){us / 1000000, us % 1000000};
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = REAL(clock_gettime)(clock, now);
+    if (result == 0 && clock == CLOCK_MONOTONIC) {
+        now->tv_sec = now->tv_sec * speed + now->tv_nsec * speed / 1000000000;
+        now->tv_nsec = now->tv_nsec * speed % 1000000000;
+    }
+    return result;
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    struct timeval time;
+    int error = injected("setsockopt");
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO)) {
+        time = faster_timeval(value);
+        value = &time;
+    }
+    return REAL(setsockopt)(fd, level, name, value, size);
+}
+
+int poll(struct pollfd *list, nfds_t count, int ms)
+{
+    return refused("poll", -1) ? -1 : REAL(poll)(list, count, faster(ms));
+}
+
+int select(int count, fd_set *in, fd_set *out, fd_set *other, struct timeval *limit)
+{
+    struct timeval time;
+    if (limit != NULL) {
+        time = faster_timeval(limit);
+        limit = &time;
+    }
+    return refused("select", -1) ? -1 : REAL(select)(count, in, out, other, limit);
+}
+
+int epoll_wait(int epoll_fd, struct epoll_event *events, int size, int ms)
+{
+    return refused("epoll_wait", -1)
+               ? -1
+               : REAL(epoll_wait)(epoll_fd, events, cut != NULL ? 1 : size, faster(ms));
+}
+
+/* ---- names ---------------------------------------------------------------------------- */
+
+int getaddrinfo(const char *restrict host, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict list)
+{
+    struct addrinfo **end = list;
+    char *text = addresses, *rest = NULL;
+    int error = injected("getaddrinfo");
+
+    if (error != 0) {
+        errno = error;
+        return EAI_SYSTEM;
+    }
+    if (host == NULL || strcmp(host, "many.test") != 0)
+        return REAL(getaddrinfo)(host, service, hints, list);
+    for (text = strtok_r(text, ",", &rest); text != NULL && error == 0;
+         text = strtok_r(NULL, ",", &rest)) {
+        error = REAL(getaddrinfo)(text, service, hints, end);
+        while (error == 0 && *end != NULL)
+            end = &(*end)->ai_next;
+    }
+    return error;
+}

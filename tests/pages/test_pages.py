@@ -1,0 +1,176 @@
+"""What the pages say is so: snippets, diffs, sessions, tables, links and pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Optional
+from xml.etree import ElementTree
+
+import pytest
+
+from pages.page import TOP, Page, page_names, sources, stands_in
+from pages.replay import steps_of
+
+every_page = pytest.mark.parametrize("name", page_names())
+PICTURES = sorted(str(path.relative_to(TOP)) for pattern in ("[0-9]*/*.svg", "docs/**/*.svg")
+                  for path in TOP.glob(pattern))
+TOOLS = ("gcc", "gdb", "nm", "ps", "ss", "strace", "timeout", "top")
+
+
+def fail_if(problems: list[str]) -> None:
+    if problems:
+        pytest.fail("\n\n".join(problems), pytrace=False)
+
+
+@every_page
+def test_every_snippet_stands_in_a_file(name: str) -> None:
+    """In any file of the chapter; outside the chapters, of the whole project. A snippet that
+    is meant to be wrong says so: ```c wrong."""
+    page = Page(name)
+    texts = sources(page.chapter)
+    texts.update({f"docs/{file}": text for file, text in sources(TOP / "docs").items()})
+    fail_if([page.complain(block.line, "no file has these lines:\n" + "\n".join(block.lines))
+             for block in page.blocks_of("c")
+             if "wrong" not in block.words
+             and not any(stands_in(block.lines, text) for text in texts.values())])
+
+
+@every_page
+def test_a_whole_program_is_the_whole_file(name: str) -> None:
+    page = Page(name)
+    texts = sources(page.chapter).values()
+    fail_if([page.complain(block.line, "this program ends or begins elsewhere in its file")
+             for block in page.blocks_of("c")
+             if block.lines[0].startswith("#include") and block.lines[-1] == "}"
+             and "..." not in block.lines and block.lines not in texts])
+
+
+@every_page
+def test_every_diff_is_a_real_one(name: str) -> None:
+    """```diff ONE OTHER, seen from the page."""
+    page = Page(name)
+    problems = []
+    for block in page.blocks_of("diff"):
+        one, other = ((page.path.parent / word).resolve() for word in block.words[1:3])
+        real = subprocess.run(["diff", "-U9999", one, other], capture_output=True, text=True,
+                              check=False).stdout.splitlines()[3:]
+        if not stands_in(block.lines, real):
+            problems.append(page.complain(block.line, "`diff -u` does not say this:\n"
+                                          + "\n".join(block.lines)))
+    fail_if(problems)
+
+
+def cells(row: str) -> list[str]:
+    """The cells of a line of a table, plain: no bold, no backticks, no commas in numbers."""
+    plain = re.sub(r"[*`]|(?<=\d),(?=\d{3})|\[([^]]*)\]\([^)]*\)", r"\1", row)
+    return [cell.strip() for cell in plain.strip().strip("|").split("|")]
+
+
+@every_page
+def test_every_measured_table_is_its_results_file(name: str) -> None:
+    """A table, then the sentence that links to FILE.csv: the same cells in both."""
+    page = Page(name)
+    problems, table, start = [], [], 0
+    for number, line in enumerate(page.prose, start=1):
+        link = re.search(r"\(([^()\s]+\.csv)\)", line)
+        if line.startswith("|"):
+            start = start if table else number
+            table.append(cells(line))
+        elif link and table:
+            text = (page.path.parent / link[1]).read_text(encoding="utf-8")
+            results = [row.split(",") for row in text.splitlines()]
+            shown = [row for row in table[1:] if not re.fullmatch(r"[-:]+", row[0])]
+            if not all(row in results for row in shown):
+                problems.append(page.complain(start, f"not what {link[1]} says"))
+            table = []
+        elif line and not line.startswith("(") and not link:
+            table = []
+    fail_if(problems)
+
+
+def anchors(path: Path) -> set[str]:
+    heads = re.findall(r"^#+ +(.*)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"\]\([^)]*\)", "", head)).strip().lower()
+            .replace(" ", "-") for head in heads}
+
+
+def broken(page: Page, target: str) -> Optional[str]:
+    if re.match(r"https?://\S+$|mailto:", target):
+        return None
+    file, _, anchor = target.partition("#")
+    path = (page.path.parent / file) if file else page.path
+    if not path.exists():
+        return f"{target} is not there"
+    if anchor and path.suffix == ".md" and anchor not in anchors(path):
+        return f"{target}: no such heading"
+    return None
+
+
+@every_page
+def test_every_link_and_picture_is_there(name: str) -> None:
+    page = Page(name)
+    found = [(number, target) for number, line in enumerate(page.prose, start=1)
+             for target in re.findall(r"\]\(([^()\s]+)\)|src=\"([^\"]+)\"|srcset=\"([^\"]+)\"", line)]
+    problems = [page.complain(number, wrong) for number, targets in found
+                for wrong in [broken(page, "".join(targets))] if wrong]
+    for picture in re.findall(r"<img [^>]*>", "\n".join(page.prose)):
+        if not re.search(r'alt="[^"]{20,}"', picture.replace("\n", " ")):
+            problems.append(f"{name}: no words for those who cannot see {picture}")
+    fail_if(problems)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_for_every_reader(name: str) -> None:
+    """Light and dark, on a background of its own, with words that are large enough."""
+    text = (TOP / name).read_text(encoding="utf-8")
+    picture = ElementTree.fromstring(text)
+    svg = "{http://www.w3.org/2000/svg}"
+    width, height = picture.attrib["viewBox"].split()[2:]
+    background = next(picture.iter(svg + "rect"))
+    assert (background.get("width"), background.get("height")) == (width, height), \
+        "the first rect is no background: it must be as large as the picture"
+    assert "prefers-color-scheme: dark" in text, "no colours for the dark"
+    assert "var(" not in text, "some programs draw what uses var() black"
+    assert picture.find(svg + "title") is not None and picture.find(svg + "desc") is not None
+    smallest = min(map(float, re.findall(r"font-size[:=]\s*\"?([\d.]+)", text)))
+    assert smallest * 360 / float(width) >= 12.9, "too small on a telephone, 360 pixels wide"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_on_a_page(name: str) -> None:
+    assert any(Path(name).name in Page(page).text for page in page_names())
+
+
+def in_namespaces() -> list[str]:
+    """A command that runs the rest of its line with a network and processes of its own."""
+    ours = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc",
+            "--kill-child"]
+    try:
+        subprocess.run([*ours, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("`unshare --net --pid` is not allowed here: 8080 may not be free")
+    return ours
+
+
+@pytest.mark.parametrize("name", [name for name in page_names() if steps_of(Page(name))])
+def test_every_session_goes_as_shown(name: str, tmp_path: Path) -> None:
+    typed = " ".join(step.typed for step in steps_of(Page(name)))
+    missing = [tool for tool in TOOLS if re.search(rf"\b{tool} ", typed) and not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"this page is typed with {', '.join(missing)}, not found here")
+    namespaces = in_namespaces()
+    copy = tmp_path / "copy"
+    shutil.copytree(TOP, copy, symlinks=True, ignore=shutil.ignore_patterns(
+        ".*", "__pycache__", "server", "client", "*.o", "*.d", "tiny"))
+    environment = {key: value for key, value in os.environ.items()
+                   if not re.match(r"MAKE|MFLAGS|GIT_|PYTEST|CDPATH", key)}
+    environment["PYTHONPATH"] = str(TOP / "tests")
+    run = subprocess.run([*namespaces, sys.executable, "-m", "pages.replay", name, str(copy)],
+                         env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        pytest.fail(run.stdout + run.stderr, pytrace=False)

@@ -1,0 +1,355 @@
+/* leaves.c: what every leaf must do, asked of each in turn. See unit.h.
+ *
+ * A leaf waits for an event. Here each is set up so that its event has not happened yet;
+ * cause() makes it happen.
+ */
+#define _GNU_SOURCE
+#include "unit.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct pair pair;
+static struct tcp_listener listener;
+static struct address here, peer;
+static struct tcp_stream streams[2]; /* what a connect opens */
+static struct notify notify;
+static struct counts counts;
+static struct inbox inbox;
+static struct message message, *received;
+static char byte;
+static atomic_bool go;
+
+/* Any future, and what it awaits. */
+union any {
+    struct future future; /* the first member of each */
+    struct tcp_read read;
+    struct tcp_write_all write_all;
+    struct tcp_accept accept;
+    struct tcp_connect connect;
+    struct sleep sleep;
+    struct notified notified;
+    struct join join;
+    struct tasks_drained drained;
+    struct until_stop until;
+    struct inbox_receive receive;
+    struct offload offload;
+    struct timeout timeout;
+    struct race race;
+    struct tcp_idle idle;
+};
+static union any first, second, inner[4];
+
+/* ---- the leaves -------------------------------------------------------------------- */
+
+static void prepare_nothing(void)
+{
+}
+
+static void prepare_stream(void)
+{
+    pair_open(&pair);
+}
+
+static void prepare_full_stream(void)
+{
+    pair_open(&pair);
+    pair_fill(&pair);
+}
+
+static void cause_data(void)
+{
+    check(say(&pair, "ab") == 2);
+}
+
+static void cause_room(void)
+{
+    check(hear(&pair) > 0);
+}
+
+static void prepare_listener(void)
+{
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+}
+
+static void cause_connections(void)
+{
+    for (int i = 0; i < 2; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        check(connect(fd, &here.any, sizeof here.v4) == 0);
+    }
+}
+
+static void prepare_inbox(void)
+{
+    check(inbox_open(&inbox) == 0);
+}
+
+static void cause_message(void)
+{
+    inbox_send(&inbox, &message);
+}
+
+static void prepare_task(void)
+{
+    start(&counts.handle, probe, probe(&counts));
+    turn();
+}
+
+static void prepare_detached_task(void)
+{
+    start(NULL, probe, probe(&counts));
+    turn();
+}
+
+static void cause_end(void)
+{
+    counts.on_poll = ready;
+    wake(&counts);
+}
+
+static void cause_notification(void)
+{
+    notify_all(&notify);
+}
+
+static void cause_time(void)
+{
+    pass(20000);
+}
+
+static long work(void *argument)
+{
+    (void)argument;
+    while (!go)
+        (void)usleep(1000);
+    return 0;
+}
+
+static void cause_result(void)
+{
+    go = true;
+}
+
+/* What a combinator awaits: two for each of first and second. */
+static struct future *inner_read(union any *at)
+{
+    union any *its = &inner[at == &first ? 0 : 2];
+    its->read = tcp_read(&pair.stream, &byte, 1);
+    return &its->future;
+}
+
+static struct future *inner_sleep(union any *at)
+{
+    union any *its = &inner[at == &first ? 1 : 3];
+    its->sleep = sleep_for(FOREVER);
+    return &its->future;
+}
+
+#define LEAF(name, value)                                                               \
+    static void make_##name(union any *at)                                              \
+    {                                                                                   \
+        at->name = value;                                                               \
+    }
+LEAF(read, tcp_read(&pair.stream, &byte, 1))
+LEAF(write_all, tcp_write_all(&pair.stream, "x", 1))
+LEAF(accept, tcp_accept(&listener, &peer))
+LEAF(connect, tcp_connect(&streams[at == &first], &here))
+LEAF(sleep, sleep_for(10000))
+LEAF(notified, notified(&notify))
+LEAF(join, counts.handle)
+LEAF(drained, tasks_drained())
+LEAF(until, until_stop(inner_sleep(at)))
+LEAF(receive, inbox_receive(&inbox, &received))
+LEAF(offload, offload(work, NULL))
+LEAF(timeout, timeout(inner_sleep(at), 10000))
+LEAF(race, race(inner_read(at), inner_sleep(at)))
+LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10))
+
+enum sharing { ONE, EACH_ITS_OWN, ALL };
+static const struct leaf {
+    const char *name;
+    void (*prepare)(void);
+    void (*make)(union any *at);
+    void (*cause)(void);
+    enum sharing sharing; /* for two of them: impossible; two events; the same event */
+} leaves[] = {
+    {"tcp_read", prepare_stream, make_read, cause_data, ALL},
+    {"tcp_write_all", prepare_full_stream, make_write_all, cause_room, ALL},
+    {"tcp_accept", prepare_listener, make_accept, cause_connections, ALL},
+    {"tcp_connect", prepare_listener, make_connect, prepare_nothing, EACH_ITS_OWN},
+    {"sleep", prepare_nothing, make_sleep, cause_time, EACH_ITS_OWN},
+    {"notified", prepare_nothing, make_notified, cause_notification, ALL},
+    {"join", prepare_task, make_join, cause_end, ONE},
+    {"tasks_drained", prepare_detached_task, make_drained, cause_end, ALL},
+    {"until_stop", prepare_nothing, make_until, stop_now, ALL},
+    {"inbox_receive", prepare_inbox, make_receive, cause_message, ALL},
+    {"offload", prepare_nothing, make_offload, cause_result, EACH_ITS_OWN},
+    {"timeout", prepare_nothing, make_timeout, cause_time, EACH_ITS_OWN},
+    {"race", prepare_stream, make_race, cause_data, ALL},
+    {"tcp_idle", prepare_stream, make_idle, cause_data, ALL},
+};
+
+/* ---- the questions ----------------------------------------------------------------- */
+
+/* Each leaf begins with a new runtime. */
+static void ask_all(void (*question)(const struct leaf *leaf), enum sharing least)
+{
+    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
+        if (leaves[i].sharing < least)
+            continue;
+        about = leaves[i].name;
+        counts = (struct counts){0};
+        notify = (struct notify){0};
+        go = false;
+        leaves[i].prepare();
+        question(&leaves[i]);
+        future_drop(&first.future);
+        future_drop(&second.future);
+        runtime_close();
+        check(runtime_open() == 0);
+    }
+}
+
+static void make_it_happen(const struct leaf *leaf)
+{
+    leaf->cause();
+    for (int i = 0; i < 3; i++) /* a helper thread and a task that ends take a while */
+        (void)await(sleep, sleep_for(10));
+}
+
+static void forget(union any *any)
+{
+    memset(any, 0xee, sizeof *any); /* whoever still looks at it will crash */
+    any->future.vtable = NULL;
+}
+
+static void ask_for_last_waker(const struct leaf *leaf)
+{
+    struct bell once = bell(), then = bell();
+
+    leaf->make(&first);
+    check(future_poll(&first.future, &once.waker) == PENDING);
+    check(future_poll(&first.future, &then.waker) == PENDING);
+    make_it_happen(leaf);
+    check(once.rung == 0 && then.rung > 0);
+    check(future_poll(&first.future, &then.waker) != PENDING);
+}
+
+TEST(the_waker_of_the_last_poll_counts)
+{
+    ask_all(ask_for_last_waker, ONE);
+}
+
+static void ask_beside_one_never_polled(const struct leaf *leaf)
+{
+    struct bell waiting = bell();
+
+    leaf->make(&first);
+    leaf->make(&second);
+    check(future_poll(&first.future, &waiting.waker) == PENDING);
+    future_drop(&second.future);
+    forget(&second);
+    make_it_happen(leaf);
+    check(waiting.rung > 0);
+    check(future_poll(&first.future, &waiting.waker) != PENDING);
+}
+
+TEST(dropping_a_leaf_that_was_never_polled_takes_no_others_waker)
+{
+    ask_all(ask_beside_one_never_polled, EACH_ITS_OWN);
+}
+
+static void ask_after_drop(const struct leaf *leaf)
+{
+    struct bell *gone = malloc(sizeof *gone);
+
+    *gone = bell();
+    leaf->make(&first);
+    check(future_poll(&first.future, &gone->waker) == PENDING);
+    future_drop(&first.future);
+    future_drop(&first.future);
+    forget(&first);
+    memset(inner, 0xee, sizeof inner);
+    memset(gone, 0xee, sizeof *gone);
+    free(gone);
+    make_it_happen(leaf);
+}
+
+TEST(a_leaf_that_is_dropped_while_it_waits_is_on_no_list)
+{
+    ask_all(ask_after_drop, ONE);
+}
+
+static void ask_two(const struct leaf *leaf)
+{
+    struct bell one = bell(), other = bell();
+
+    leaf->make(&first);
+    leaf->make(&second);
+    check(future_poll(&first.future, &one.waker) == PENDING);
+    check(future_poll(&second.future, &other.waker) == PENDING);
+    make_it_happen(leaf);
+    check(one.rung > 0 && other.rung > 0);
+}
+
+TEST(an_event_wakes_all_who_wait_for_it)
+{
+    ask_all(ask_two, ALL);
+}
+
+static long poll_first(struct counts *its, struct waker *waker)
+{
+    (void)its;
+    return future_poll(&first.future, waker);
+}
+
+static void drop_first(struct counts *its)
+{
+    (void)its;
+    future_drop(&first.future);
+    forget(&first);
+}
+
+static void ask_to_cancel(const struct leaf *leaf)
+{
+    static struct counts task;
+
+    task = (struct counts){.on_poll = poll_first, .on_drop = drop_first};
+    leaf->make(&first);
+    start(&task.handle, probe, probe(&task));
+    turn();
+    task_cancel(&task.handle);
+    check(join(&task.handle) == CANCELLED);
+    check(task.polls == 1 && task.drops == 1);
+    make_it_happen(leaf);
+    check(task.polls == 1 && task.drops == 1);
+}
+
+TEST(a_task_that_is_cancelled_while_it_waits_is_polled_no_more)
+{
+    ask_all(ask_to_cancel, ONE);
+}
+
+static void ask_without_budget(const struct leaf *leaf)
+{
+    struct bell waiting = bell();
+
+    leaf->make(&first);
+    check(future_poll(&first.future, &waiting.waker) == PENDING);
+    make_it_happen(leaf);
+    waiting = bell();
+    coop_budget = -2 * COOP_BUDGET;
+    check(future_poll(&first.future, &waiting.waker) == PENDING);
+    check(waiting.rung == 1);
+    coop_budget = COOP_BUDGET;
+    check(future_poll(&first.future, &waiting.waker) != PENDING);
+}
+
+TEST(a_leaf_that_need_not_wait_asks_the_budget)
+{
+    ask_all(ask_without_budget, ONE);
+}

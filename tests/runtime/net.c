@@ -1,0 +1,428 @@
+/* net.c: TCP. See unit.h. */
+#define _GNU_SOURCE
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct counts one, two;
+static struct pair pair;
+static char buffer[4096];
+static struct tcp_listener listener;
+static struct tcp_stream stream;
+static struct address here, peer;
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1;
+}
+
+static long read_some(size_t size)
+{
+    return await(tcp_read, tcp_read(&pair.stream, buffer, size));
+}
+
+/* ---- read ------------------------------------------------------------------------------ */
+
+TEST(bytes_and_the_end_of_input_that_arrive_together_are_both_read)
+{
+    pair_open(&pair);
+    check(say(&pair, "abcde") == 5);
+    (void)shutdown(pair.other, SHUT_WR);
+    check(read_some(2) == 2 && memcmp(buffer, "ab", 2) == 0);
+    check(read_some(100) == 3 && memcmp(buffer, "cde", 3) == 0);
+    check(read_some(100) == 0);
+    check(read_some(100) == 0); /* and it stays the end */
+    pair_close(&pair);
+}
+
+TEST(bytes_that_arrive_before_anybody_waits_are_not_forgotten)
+{
+    pair_open(&pair);
+    check(say(&pair, "a") == 1);
+    turn();
+    turn();
+    check(read_some(1) == 1); /* a full read: there may be more */
+    check(say(&pair, "b") == 1);
+    check(read_some(1) == 1);
+    pair_close(&pair);
+}
+
+TEST(bytes_end_the_wait_of_a_sleeping_thread)
+{
+    pair_open(&pair);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)usleep(20000);
+        _exit(say(&pair, "late") == 4 ? 0 : 1);
+    }
+    check(read_some(100) == 4);
+    pair_close(&pair);
+}
+
+TEST(an_urgent_byte_is_read_in_its_place_and_leaves_nothing_ready)
+{
+    struct bell waiting = bell();
+
+    pair_open_tcp(&pair);
+    check(send(pair.other, "ab", 2, 0) == 2 && send(pair.other, "!", 1, MSG_OOB) == 1);
+    check(send(pair.other, "cd", 2, 0) == 2);
+    for (long got = 0; got < 5;) {
+        long number = await(tcp_read, tcp_read(&pair.stream, buffer + got, 100));
+        check(number > 0);
+        got += number;
+    }
+    check(memcmp(buffer, "ab!cd", 5) == 0);
+    struct tcp_read read = tcp_read(&pair.stream, buffer, 100);
+    check(future_poll(&read.future, &waiting.waker) == PENDING);
+    check((pair.stream.source.ready & READABLE) == 0); /* EAGAIN was asked for once */
+    future_drop(&read.future);
+    pair_close(&pair);
+}
+
+TEST(a_reset_ends_a_read_with_its_errno)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    pair_open_tcp(&pair);
+    start(&one.handle, tcp_read, tcp_read(&pair.stream, buffer, 1));
+    turn();
+    (void)setsockopt(pair.other, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    (void)close(pair.other);
+    check(join(&one.handle) == -ECONNRESET);
+    tcp_stream_close(&pair.stream);
+}
+
+/* ---- write ----------------------------------------------------------------------------- */
+
+/* Longer than both buffers; in a pattern that shows what is lost or comes twice. */
+enum { MUCH = 8 << 20 };
+static char *much;
+
+static void make_much(void)
+{
+    much = malloc(MUCH);
+    check(much != NULL);
+    for (int i = 0; i < MUCH; i++)
+        much[i] = (char)(i * 31 + i / 4096);
+}
+
+static long read_slowly(struct counts *its, struct waker *waker)
+{
+    static long all;
+    long some;
+
+    (void)its;
+    while ((some = recv(pair.other, buffer, sizeof buffer, MSG_DONTWAIT)) > 0)
+        for (long i = 0; i < some; i++, all++)
+            check(buffer[i] == (char)(all * 31 + all / 4096));
+    if (some == 0)
+        return all;
+    waker->wake(waker);
+    return PENDING;
+}
+
+TEST(write_all_copies_what_it_cannot_send_and_every_byte_arrives)
+{
+    make_much();
+    pair_open_tcp(&pair);
+    start(&one.handle, tcp_write_all, tcp_write_all(&pair.stream, much, MUCH));
+    turn();
+    memset(much, 0, MUCH); /* it need not outlive the first poll */
+    two.on_poll = read_slowly;
+    start(&two.handle, probe, probe(&two));
+    check(join(&one.handle) == 0);
+    tcp_shutdown(&pair.stream);
+    check(join(&two.handle) == MUCH);
+    free(much);
+    pair_close(&pair);
+}
+
+TEST(write_all_without_memory_for_its_copy_says_so)
+{
+    make_much();
+    pair_open(&pair);
+    turn();
+    allocations_left = 0;
+    check(await(tcp_write_all, tcp_write_all(&pair.stream, much, MUCH)) == -ENOMEM);
+    free(much);
+    pair_close(&pair);
+}
+
+TEST(write_all_of_nothing_is_ready_at_once)
+{
+    pair_open(&pair);
+    check(await(tcp_write_all, tcp_write_all(&pair.stream, "", 0)) == 0);
+    pair_close(&pair);
+}
+
+TEST(a_write_to_a_peer_who_is_gone_is_an_errno_and_no_signal)
+{
+    pair_open(&pair);
+    (void)close(pair.other);
+    check(await(tcp_write_all, tcp_write_all(&pair.stream, "x", 1)) == -EPIPE);
+    tcp_stream_close(&pair.stream);
+}
+
+TEST(a_write_that_is_dropped_half_sent_gives_back_its_memory)
+{
+    make_much();
+    pair_open(&pair);
+    start(&one.handle, tcp_write_all, tcp_write_all(&pair.stream, much, MUCH));
+    turn();
+    turn();
+    check(hear(&pair) > 0);
+    turn();
+    cancel(&one.handle);
+    turn();
+    free(much);
+    pair_close(&pair);
+}
+
+/* ---- connect and accept ---------------------------------------------------------------- */
+
+TEST(two_streams_connect_accept_write_read_and_end)
+{
+    struct tcp_stream served;
+
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    check(await(tcp_connect, tcp_connect(&stream, &here)) == 0);
+    long fd = await(tcp_accept, tcp_accept(&listener, &peer));
+    check(fd >= 0 && peer.any.sa_family == AF_INET);
+    served = tcp_stream_from((int)fd);
+    check(tcp_stream_register(&served) == 0);
+    check(await(tcp_write_all, tcp_write_all(&stream, "hello", 5)) == 0);
+    check(await(tcp_read, tcp_read(&served, buffer, 100)) == 5);
+    tcp_shutdown(&stream);
+    check(await(tcp_read, tcp_read(&served, buffer, 100)) == 0);
+    tcp_stream_close(&served);
+    check(await(tcp_read, tcp_read(&stream, buffer, 100)) == 0);
+    tcp_stream_close(&stream);
+    tcp_stream_close(&stream); /* a second close does nothing */
+    tcp_listener_close(&listener);
+    tcp_listener_close(&listener);
+}
+
+TEST(a_backlog_of_many_is_accepted_from_one_event)
+{
+    int clients[20];
+
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    for (int i = 0; i < 20; i++) {
+        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        check(connect(clients[i], &here.any, sizeof here.v4) == 0);
+    }
+    turn();
+    for (int i = 0; i < 20; i++) {
+        long fd = await(tcp_accept, tcp_accept(&listener, &peer));
+        check(fd >= 0 && close((int)fd) == 0);
+        (void)close(clients[i]);
+    }
+    tcp_listener_close(&listener);
+}
+
+TEST(a_refused_connection_is_an_errno_and_its_descriptor_is_closed)
+{
+    int lowest = dup(0);
+
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    tcp_listener_close(&listener);
+    (void)close(lowest);
+    check(await(tcp_connect, tcp_connect(&stream, &here)) == -ECONNREFUSED);
+    check(!is_open(lowest));
+    tcp_stream_close(&stream); /* does nothing */
+}
+
+TEST(a_connect_that_is_dropped_closes_its_stream)
+{
+    struct bell waiting = bell();
+
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    struct tcp_connect connecting = tcp_connect(&stream, &here);
+    check(future_poll(&connecting.future, &waiting.waker) == PENDING);
+    int fd = stream.source.fd;
+    check(is_open(fd));
+    future_drop(&connecting.future);
+    check(!is_open(fd) && stream.source.fd == -1);
+    turn();
+    check(waiting.rung == 0);
+    tcp_listener_close(&listener);
+}
+
+TEST(a_connect_without_descriptors_is_an_errno)
+{
+    int last;
+
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    for (last = 0; dup(0) != -1; last++) /* use up all there are */
+        check(last < 2000000);
+    check(await(tcp_connect, tcp_connect(&stream, &here)) == -EMFILE);
+    tcp_listener_close(&listener);
+}
+
+/* ---- cancelled, and the descriptor used again -------------------------------------------- */
+
+/* What the first stream's task would have been woken by comes before and after its end. */
+static void check_reused(void (*begin)(void))
+{
+    pair_open(&pair);
+    begin();
+    turn();
+    int fd = pair.stream.source.fd, other = pair.other;
+    (void)say(&pair, "late");
+    cancel(&one.handle);
+    pair_close(&pair);
+    pair_open(&pair);
+    check(pair.stream.source.fd == fd && pair.other == other);
+    start(&two.handle, tcp_read, tcp_read(&pair.stream, buffer, 100));
+    turn();
+    turn();
+    check(two.handle.future.vtable != NULL);
+    check(say(&pair, "new") == 3);
+    check(join(&two.handle) == 3 && memcmp(buffer, "new", 3) == 0);
+    pair_close(&pair);
+}
+
+static void begin_read(void)
+{
+    start(&one.handle, tcp_read, tcp_read(&pair.stream, buffer, 1));
+}
+
+static void begin_write(void)
+{
+    static const char bytes[1 << 20];
+    start(&one.handle, tcp_write_all, tcp_write_all(&pair.stream, bytes, sizeof bytes));
+}
+
+TEST(a_cancelled_read_hears_nothing_of_the_next_stream_with_its_descriptor)
+{
+    check_reused(begin_read);
+}
+
+TEST(a_cancelled_write_hears_nothing_of_the_next_stream_with_its_descriptor)
+{
+    check_reused(begin_write);
+}
+
+TEST(a_cancelled_read_has_taken_no_bytes)
+{
+    pair_open(&pair);
+    begin_read();
+    turn();
+    check(say(&pair, "all") == 3);
+    cancel(&one.handle);
+    turn();
+    check(read_some(100) == 3);
+    pair_close(&pair);
+}
+
+TEST(a_cancelled_accept_leaves_the_connection_in_the_backlog)
+{
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    start(&one.handle, tcp_accept, tcp_accept(&listener, &peer));
+    turn();
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(connect(client, &here.any, sizeof here.v4) == 0);
+    cancel(&one.handle);
+    turn();
+    long fd = await(tcp_accept, tcp_accept(&listener, &peer));
+    check(fd >= 0 && close((int)fd) == 0 && close(client) == 0);
+    tcp_listener_close(&listener);
+}
+
+TEST(a_stream_closed_under_a_waiting_read_lets_it_be_dropped)
+{
+    struct bell waiting = bell();
+
+    pair_open(&pair);
+    struct tcp_read read = tcp_read(&pair.stream, buffer, 1);
+    check(future_poll(&read.future, &waiting.waker) == PENDING);
+    pair_close(&pair);
+    check(waiting.rung == 1);
+    memset(&pair, 0xee, sizeof pair);
+    future_drop(&read.future);
+}
+
+TEST(a_copy_of_a_descriptor_keeps_no_stale_registration)
+{
+    pair_open(&pair);
+    int copy = dup(pair.stream.source.fd);
+    tcp_stream_close(&pair.stream);
+    memset(&pair.stream, 0xee, sizeof pair.stream);
+    (void)say(&pair, "to the copy");
+    turn();
+    turn();
+    (void)close(copy);
+    (void)close(pair.other);
+}
+
+/* ---- no progress for so long ----------------------------------------------------------- */
+
+static long idle_read(int seconds)
+{
+    static struct tcp_read read;
+    read = tcp_read(&pair.stream, buffer, sizeof buffer);
+    start(&one.handle, tcp_idle, tcp_idle(&read.future, &pair.stream, seconds));
+    turn();
+    return 0;
+}
+
+TEST(a_silent_peer_is_idle_after_the_limit_and_before_twice_the_limit)
+{
+    pair_open_tcp(&pair);
+    (void)idle_read(100);
+    pass(99000);
+    turn();
+    turn();
+    check(timers_exist());
+    pass(101000);
+    check(join(&one.handle) == TIMED_OUT);
+    pair_close(&pair);
+}
+
+TEST(a_peer_who_never_reads_is_idle_too)
+{
+    static struct tcp_write_all write;
+
+    make_much();
+    pair_open_tcp(&pair);
+    write = tcp_write_all(&pair.stream, much, MUCH);
+    start(&one.handle, tcp_idle, tcp_idle(&write.future, &pair.stream, 100));
+    (void)await(sleep, sleep_for(50)); /* the kernel's buffers fill */
+    for (int i = 0; i < 3; i++) {
+        pass(100001);
+        (void)await(sleep, sleep_for(5));
+    }
+    check(join(&one.handle) == TIMED_OUT);
+    free(much);
+    pair_close(&pair);
+}
+
+/* Less than makes the socket writable: only the peer's acknowledgements show it. */
+TEST(a_peer_who_reads_slowly_but_steadily_is_not_idle)
+{
+    static struct tcp_write_all write;
+
+    make_much();
+    pair_open_tcp(&pair);
+    write = tcp_write_all(&pair.stream, much, MUCH);
+    start(&one.handle, tcp_idle, tcp_idle(&write.future, &pair.stream, 100));
+    (void)await(sleep, sleep_for(50));
+    for (int i = 0; i < 10; i++) {
+        for (long some = 0; some < 200000;)
+            some += recv(pair.other, buffer, sizeof buffer, 0);
+        (void)await(sleep, sleep_for(5));
+        pass(99000);
+        turn();
+    }
+    while (hear(&pair) > 0)
+        (void)await(sleep, sleep_for(1));
+    check(join(&one.handle) == 0);
+    free(much);
+    pair_close(&pair);
+}

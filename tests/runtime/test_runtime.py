@@ -1,0 +1,225 @@
+"""The runtime of 05-async-tasks, from inside: unit tests in C; the runtime on a kernel made for
+it, in every order of events there is; and planted bugs, which that check must find.
+
+    THOROUGH=1 pytest tests/runtime    one surprise more in each run
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from harness import proc
+from harness.chapters import CHAPTERS, building_place, locked, mirror
+
+CHAPTER = CHAPTERS[4]
+HERE = Path(__file__).parent
+THOROUGH = os.environ.get("THOROUGH", "0") not in ("", "0")
+
+pytestmark = pytest.mark.ours_only("about the code of 05-async-tasks, not about a server")
+
+
+def names(pattern: str, files: str) -> list[str]:
+    """As the sources list them: nothing is built to collect them."""
+    return [name for file in sorted(HERE.glob(files))
+            for name in re.findall(pattern, file.read_text(), re.MULTILINE)]
+
+
+def each(values: list[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "name", [pytest.param(value, id=f"{CHAPTER.name}-{value}") for value in values])
+
+
+UNITS = names(r"^(?:TEST|ABORTS)\((\w+)", "*.c")
+UNITS_WITH_THREADS = names(r"^TEST\((\w+)", "threads.c")
+SCENARIOS = names(r'^    \{"([\w-]+)", \.', "exhaustive.c")
+MISTAKES = names(r"^#ifdef (\w+)", "compile.c")
+
+# Which fault of the list a unit test is about, and what a task makes of it.
+FAULTS = (
+    (35, r"bytes_(end|that_arrive_before)|a_message_ends", "the task runs"),
+    (37, r"a_task_woken_(twice|a_thousand)|a_task_that_is_not_woken", "polled once, or once more"),
+    (38, r"a_task_woken_after|a_task_that_wakes_itself_and_ends", "nothing happens"),
+    (39, r"a_cancelled_|a_task_that_is_cancelled_while", "nobody else hears of it"),
+    (40, r"\w*(sleep|limit|time_out)", "each ends once"),
+    (41, r"a_task_that_.*_lets_others_run", "the others go on"),
+    (42, r"a_hundred_tasks|a_task_that_is_spawned_by_a_drop", "each is dropped once"),
+)
+
+
+# ---- building --------------------------------------------------------------------------------
+
+@lru_cache(maxsize=None)
+def build(target: str, san: str = "", chapter: Path = CHAPTER.directory,
+          key: str = "") -> Path:
+    """The program `unit` or `exhaustive`, made by the Makefile beside this file."""
+    out = building_place() / "runtime" / (key or san or "plain")
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / "lock"):
+        made = proc.run(["make", "-s", "-C", str(HERE), target, f"OUT={out}", f"SAN={san}",
+                         f"CHAPTER={chapter}", "CFLAGS=-O1 -g -Werror"],
+                        within=600, stderr=subprocess.STDOUT)
+    if made.returncode != 0:
+        missing = san and re.search(r"cannot find|No such file|unsupported", made.stdout)
+        (pytest.skip if missing else pytest.fail)(f"tests/runtime cannot be built:\n{made.stdout}")
+    return out / target
+
+
+def run(*command: object) -> str:
+    done = proc.run([str(word) for word in command], within=600, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        pytest.fail(f"{done.stdout}\n(exit status {done.returncode})", pytrace=False)
+    return done.stdout
+
+
+# ---- unit tests --------------------------------------------------------------------------------
+
+def note_fault(request: pytest.FixtureRequest, name: str) -> None:
+    for number, pattern, happened in FAULTS:
+        if re.match(pattern, name):
+            request.node.add_marker(pytest.mark.fault(number, happened=happened))
+
+
+@each(UNITS)
+@pytest.mark.parametrize("san", ["", "address"], ids=["plain", "address"])
+def test_unit(request: pytest.FixtureRequest, name: str, san: str) -> None:
+    note_fault(request, name)
+    run(build("unit", san), name)
+
+
+@each(UNITS_WITH_THREADS)
+def test_unit_with_threads_has_no_data_race(name: str) -> None:
+    run(build("unit", "thread"), name)
+
+
+# ---- mistakes that a compiler finds --------------------------------------------------------------
+
+def warnings_of(compiler: str, level: str, *defines: str) -> str:
+    """What it says about compile.c with the flags of the chapter's own Makefile."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    line = proc.run(["make", "-n", "-B", "-C", str(CHAPTER.directory), "server",
+                     f"CC={compiler}", f"CFLAGS={level}"]).stdout
+    flags = [word for word in shlex.split(line) if re.match(r"-(W[a-z]|std|I|O)", word)]
+    return proc.run([compiler, *flags, *[f"-D{name}" for name in defines], "-c", "-o", os.devnull,
+                     str(HERE / "compile.c")], cwd=CHAPTER.directory).stderr
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@each(MISTAKES)
+def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
+    assert warnings_of(compiler, level) == ""
+    assert re.search(r"warning:|error:", warnings_of(compiler, level, name))
+
+
+# ---- every order of events -------------------------------------------------------------------------
+
+@each(SCENARIOS)
+def test_every_order_of_events(name: str, record_property: object) -> None:
+    told = run(build("exhaustive"), "-s", int(THOROUGH), name)
+    print(told)
+    assert int(re.findall(r"(\d+) runs", told)[0]) > 1000
+
+
+@each(SCENARIOS)
+def test_every_order_of_fewer_events_under_a_sanitizer(name: str) -> None:
+    run(build("exhaustive", "address"), "-s", int(THOROUGH) - 1, name)
+
+
+def test_a_run_is_told_step_by_step_05_async_tasks() -> None:
+    told = run(build("exhaustive"), "two-peers", "0")
+    for step in ("peer 0 sends 2", "recv from peer 0 gives 2", "send to peer 0 takes 2 of 2"):
+        assert re.search(rf"^ *\d+\. {step}$", told, re.MULTILINE), told
+
+
+class Bug(NamedTuple):
+    name: str
+    scenario: str  # where it shows
+    words: str  # of the story that tells it
+    file: str
+    changes: tuple[tuple[str, str], ...]  # what stands there once, and what instead
+
+
+SLEEPS = "the thread sleeps"
+BUGS = (
+    Bug("a wake during the poll is lost", "woken-for-nothing", SLEEPS, "task.c", (
+        ("    task->queued = false;\n    if (task->done) {", "    if (task->done) {"),
+        ("        if (result != PENDING)\n            finish",
+         "        task->queued = false;\n        if (result != PENDING)\n            finish"))),
+    Bug("readiness is forgotten after a full read", "much-to-say", SLEEPS, "reactor.h", (
+        ("(size_t)moved < asked", "(size_t)moved <= asked"),)),
+    Bug("readiness that nobody waits for is not remembered", "two-peers", SLEEPS, "reactor.c", (
+        ("source->ready |= event->events;",
+         "source->ready |= event->events & (MORE_TO_READ | (source->readers ? EPOLLIN : 0) |\n"
+         "                                      (source->writers ? EPOLLOUT : 0));"),)),
+    Bug("readiness is never forgotten", "two-peers", "goes in circles", "reactor.h", (
+        ("    if (errno == EAGAIN)\n        source->ready &= ~side;\n", ""),)),
+    Bug("the end of input is forgotten with a short read", "two-peers", SLEEPS, "reactor.h", (
+        ("(side == WRITABLE || !(source->ready & MORE_TO_READ))", "true"),
+        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"))),
+    Bug("a drop leaves its waiter on the list", "cancel-other-thread", "crashed", "inbox.c", (
+        ("    waiter_leave(&((struct inbox_receive *)future)->waiter);", "    (void)future;"),)),
+    Bug("the rest of a short write is lost", "little-room", "wrong byte", "net.c", (
+        ("self->length -= (size_t)sent", "self->length = 0"),)),
+    Bug("what a write could not send is not copied", "two-peers", "wrong byte", "net.c", (
+        ("return keep_rest(self) ? PENDING", "return (void)keep_rest, true ? PENDING"),)),
+    Bug("one connection is accepted for an edge", "accept", SLEEPS, "net.c", (
+        ("        if (fd != -EAGAIN)\n            return fd;\n        source->ready = 0;",
+         "        source->ready = 0;\n        if (fd != -EAGAIN)\n            return fd;"),)),
+    Bug("an interrupted call is an error", "little-room", "has failed", "reactor.h", (
+        ("errno == EINTR ? -EAGAIN : -errno", "-errno"),)),
+    Bug("a used-up budget wakes nobody", "much-to-say", SLEEPS, "task.c", (
+        ("    waker->wake(waker);\n    return false;", "    (void)waker;\n    return false;"),)),
+    Bug("the loop sleeps while a task is in the queue", "much-to-say", SLEEPS, "runtime.c", (
+        ("wait_for_events(busy || root.woken)", "wait_for_events(((void)busy, root.woken))"),)),
+    Bug("timers are never looked at", "limits", "goes in circles", "runtime.c", (
+        ("        timers_wake(now);", "        (void)timers_wake;"),)),
+    Bug("the clock is read after the events", "limits", "had spoken in time", "runtime.c", (
+        ("timers_wake(now)", "timers_wake(clock_ms())"),)),
+    Bug("a cancelled task is not woken", "cancel", SLEEPS, "task.c", (
+        ("    task->cancelled = true;\n    task_wake(&task->waker);", "    task->cancelled = true;"),)),
+    Bug("a task is dropped in the middle of its poll", "cancel", "WRONG", "task.c", (
+        ("    task->cancelled = true;\n    task_wake(&task->waker);",
+         "    if (!task->done)\n        drop(task);"),)),
+    Bug("a task is freed while it is in the queue", "join", "crashed", "task.c", (
+        ("task->done && !task->attached && !task->queued", "task->done && !task->attached"),)),
+    Bug("the end of a task wakes nobody who joins it", "join", SLEEPS, "task.c", (
+        ("    waiters_wake(&task->joiners);\n", ""),)),
+    Bug("an inbox forgets its other messages", "other-thread", SLEEPS, "inbox.c", (
+        ("        if (*self->message != NULL)\n            return 0;\n        event->ready = 0;",
+         "        event->ready = 0;\n        if (*self->message != NULL)\n            return 0;"),)),
+    Bug("a message behind another makes no event", "other-thread", SLEEPS, "inbox.c", (
+        ("        event->ready = 0;\n    }\n    return PENDING;",
+         "        event->ready = 0;\n        (void)source_ready(event, READABLE, &self->waiter, waker);\n"
+         "        *self->message = take(self->inbox);\n    }\n    return PENDING;"),)),
+)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{CHAPTER.name}-{bug.name.replace(' ', '-')}")
+def test_a_planted_bug_is_found(bug: Bug) -> None:
+    key = f"planted/{bug.name.replace(' ', '-')}"
+    chapter = building_place() / "runtime" / key / CHAPTER.name
+    chapter.mkdir(parents=True, exist_ok=True)
+    mirror(CHAPTER.directory, chapter)
+    source = chapter / "runtime" / bug.file
+    text = source.read_text()
+    for stands, instead in bug.changes:
+        if text.count(stands) != 1:
+            pytest.fail(f"{bug.file} has changed: the bug cannot be planted, as this stands in it "
+                        f"{text.count(stands)} times:\n{stands}", pytrace=False)
+        text = text.replace(stands, instead)
+    source.write_text(text)
+    done = proc.run([str(build("exhaustive", chapter=chapter, key=key)), bug.scenario],
+                    within=300, stderr=subprocess.STDOUT)
+    if done.returncode == 0 or bug.words not in done.stdout:
+        pytest.fail(f'expected a story with the words "{bug.words}", but it says:\n{done.stdout}',
+                    pytrace=False)

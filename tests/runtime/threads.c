@@ -1,0 +1,237 @@
+/* threads.c: the inbox and offload. See unit.h.
+ *
+ * These tests also run under ThreadSanitizer.
+ */
+#define _GNU_SOURCE
+#include "unit.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SENDERS = 3, EACH = 2000 };
+
+struct letter {
+    struct message message; /* first */
+    int sender, number;
+};
+
+static struct inbox inbox;
+static atomic_bool go;
+
+static struct letter *receive(void)
+{
+    struct message *message = NULL;
+    check(await(inbox_receive, inbox_receive(&inbox, &message)) == 0);
+    return (struct letter *)message;
+}
+
+static pthread_t begin(void *(*body)(void *), void *argument)
+{
+    pthread_t thread;
+    check(pthread_create(&thread, NULL, body, argument) == 0);
+    return thread;
+}
+
+/* ---- inbox ----------------------------------------------------------------------------- */
+
+static void *send_letters(void *sender)
+{
+    for (int i = 0; i < EACH; i++) {
+        struct letter *letter = malloc(sizeof *letter);
+        *letter = (struct letter){.sender = *(int *)sender, .number = i};
+        inbox_send(&inbox, &letter->message);
+        if (i % 50 == 0)
+            (void)sched_yield(); /* let the receiver fall asleep now and then */
+    }
+    return NULL;
+}
+
+TEST(messages_of_three_threads_arrive_each_once_and_in_the_order_of_their_sender)
+{
+    int names[SENDERS], next[SENDERS] = {0};
+    pthread_t threads[SENDERS];
+
+    check(inbox_open(&inbox) == 0);
+    for (int i = 0; i < SENDERS; i++) {
+        names[i] = i;
+        threads[i] = begin(send_letters, &names[i]);
+    }
+    for (int i = 0; i < SENDERS * EACH; i++) {
+        struct letter *letter = receive();
+        check(letter->number == next[letter->sender]++);
+        free(letter);
+    }
+    for (int i = 0; i < SENDERS; i++)
+        (void)pthread_join(threads[i], NULL);
+    inbox_close(&inbox);
+}
+
+static void *send_one(void *letter)
+{
+    inbox_send(&inbox, letter);
+    return NULL;
+}
+
+/* The sender may still be in inbox_send() when the receiver has its message. */
+TEST(an_inbox_may_be_closed_as_soon_as_its_last_message_is_there)
+{
+    for (int i = 0; i < 300; i++) {
+        struct letter letter = {.number = i};
+        check(inbox_open(&inbox) == 0);
+        pthread_t thread = begin(send_one, &letter);
+        check(receive() == &letter);
+        inbox_close(&inbox);
+        (void)pthread_join(thread, NULL);
+    }
+}
+
+TEST(messages_sent_before_anybody_receives_are_kept)
+{
+    struct letter letters[3];
+
+    check(inbox_open(&inbox) == 0);
+    for (int i = 0; i < 3; i++)
+        inbox_send(&inbox, &letters[i].message);
+    turn();
+    turn();
+    for (int i = 0; i < 3; i++)
+        check(receive() == &letters[i]);
+    inbox_close(&inbox);
+}
+
+static void *send_late(void *letter)
+{
+    (void)usleep(20000);
+    inbox_send(&inbox, letter);
+    return NULL;
+}
+
+TEST(a_message_ends_the_wait_of_a_sleeping_thread)
+{
+    struct letter letter;
+
+    check(inbox_open(&inbox) == 0);
+    pthread_t thread = begin(send_late, &letter);
+    check(receive() == &letter);
+    (void)pthread_join(thread, NULL);
+    inbox_close(&inbox);
+}
+
+/* ---- offload --------------------------------------------------------------------------- */
+
+static long answer(void *argument)
+{
+    return *(long *)argument;
+}
+
+static long wait_for_go(void *argument)
+{
+    while (!go)
+        (void)usleep(1000);
+    return *(long *)argument;
+}
+
+TEST(offload_ends_with_the_number_of_its_function)
+{
+    long number = 99;
+    check(await(offload, offload(answer, &number)) == 99);
+}
+
+static long say_go_after_100_polls(struct counts *its, struct waker *waker)
+{
+    if (its->polls == 100)
+        go = true;
+    waker->wake(waker);
+    return go ? 0 : PENDING;
+}
+
+TEST(while_a_function_is_offloaded_the_other_tasks_go_on)
+{
+    static struct counts other = {.on_poll = say_go_after_100_polls};
+    long number = 42;
+
+    start(NULL, probe, probe(&other));
+    check(await(offload, offload(wait_for_go, &number)) == 42);
+    check(other.polls == 100);
+}
+
+TEST(an_offload_that_is_dropped_lets_its_function_run_to_its_end)
+{
+    static long number = 42;
+    struct offload work = offload(wait_for_go, &number);
+
+    check(await(timeout, timeout(&work.future, 5)) == TIMED_OUT);
+    go = true;
+    (void)await(sleep, sleep_for(20));
+}
+
+TEST(an_offload_that_is_never_polled_starts_no_thread)
+{
+    struct offload work = offload(NULL, NULL);
+    future_drop(&work.future);
+}
+
+TEST(an_offload_that_is_dropped_as_it_ends_is_freed_once)
+{
+    static long number = 1;
+
+    for (int i = 0; i < 100; i++) {
+        struct offload work = offload(answer, &number);
+        struct yield yield = yield_now();
+        struct race both = race(&work.future, &yield.future);
+        (void)block_on(&both.future);
+    }
+    (void)usleep(20000);
+}
+
+TEST(twenty_functions_are_offloaded_at_once)
+{
+    static long numbers[20];
+    struct join handles[20];
+
+    for (int i = 0; i < 20; i++) {
+        numbers[i] = i;
+        start(&handles[i], offload, offload(wait_for_go, &numbers[i]));
+    }
+    turn();
+    go = true;
+    for (int i = 0; i < 20; i++)
+        check(join(&handles[i]) == i);
+}
+
+TEST(offload_without_memory_says_so)
+{
+    long number = 1;
+    allocations_left = 0;
+    check(await(offload, offload(answer, &number)) == -ENOMEM);
+}
+
+/* ---- two runtimes ---------------------------------------------------------------------- */
+
+static void *run_another(void *nothing)
+{
+    check(runtime_open() == 0);
+    for (int i = 0; i < 20; i++) {
+        struct join handle;
+        start(&handle, sleep, sleep_for(1));
+        start(NULL, sleep, sleep_for(100000));
+        check(join(&handle) == 0);
+    }
+    stop_now();
+    struct sleep forever = sleep_for(FOREVER);
+    check(await(until_stop, until_stop(&forever.future)) == STOPPED);
+    runtime_close();
+    return nothing;
+}
+
+TEST(two_threads_have_a_runtime_each_and_share_nothing)
+{
+    pthread_t thread = begin(run_another, NULL);
+    for (int i = 0; i < 20; i++)
+        check(await(sleep, sleep_for(1)) == 0);
+    (void)pthread_join(thread, NULL);
+    check(!stop_requested());
+}

@@ -1,0 +1,441 @@
+/* time.c: sleep, timeout, race, the budget. See unit.h.
+ *
+ * pass() moves the clock; nothing here waits long, and a slow machine changes nothing.
+ */
+#define _GNU_SOURCE
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+static struct counts one, two;
+static struct pair pair;
+static char buffer[1 << 20];
+
+/* ---- sleep ----------------------------------------------------------------------------- */
+
+TEST(a_sleep_of_nothing_and_one_of_less_are_ready_at_once)
+{
+    struct bell waiting = bell();
+    struct sleep zero = sleep_for(0), less = sleep_for(-5);
+
+    check(future_poll(&zero.future, &waiting.waker) == 0);
+    check(future_poll(&less.future, &waiting.waker) == 0);
+    check(!timers_exist());
+}
+
+TEST(a_sleep_is_never_too_short)
+{
+    struct timespec begin, end;
+
+    for (int ms = 1; ms <= 20; ms++) {
+        (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+        check(await(sleep, sleep_for(ms)) == 0);
+        (void)clock_gettime(CLOCK_MONOTONIC, &end);
+        check((end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec >=
+              ms * 1000000L);
+    }
+}
+
+TEST(a_sleep_is_counted_from_the_call_and_not_from_the_first_poll)
+{
+    struct bell waiting = bell();
+    struct sleep sleep = sleep_for(1000);
+
+    pass(1001);
+    check(future_poll(&sleep.future, &waiting.waker) == 0);
+}
+
+TEST(a_sleep_for_ever_costs_no_timer_and_does_not_end)
+{
+    struct bell waiting = bell();
+    struct sleep sleep = sleep_for(FOREVER);
+
+    check(future_poll(&sleep.future, &waiting.waker) == PENDING);
+    check(!timers_exist());
+    pass(1000L * 1000 * 1000 * 1000);
+    turn();
+    check(waiting.rung == 0);
+    future_drop(&sleep.future);
+}
+
+TEST(a_sleep_longer_than_epoll_can_wait_is_asked_for_in_parts)
+{
+    struct bell waiting = bell();
+    struct sleep sleep = sleep_for(INT32_MAX + 1000L);
+
+    check(future_poll(&sleep.future, &waiting.waker) == PENDING);
+    check(timers_wait_ms(clock_ms()) == INT32_MAX);
+    pass(INT32_MAX);
+    turn();
+    check(waiting.rung == 0 && timers_wait_ms(clock_ms()) > 0);
+    pass(1001);
+    turn();
+    check(waiting.rung == 1);
+}
+
+TEST(a_sleep_almost_for_ever_does_not_end_at_once)
+{
+    struct sleep sleep = sleep_for(FOREVER - 1);
+    check(await(timeout, timeout(&sleep.future, 2)) == TIMED_OUT);
+}
+
+static struct sleep sleeps[10000];
+static struct bell bells[10000];
+
+static void begin_sleeps(int count, int64_t (*length)(int i))
+{
+    for (int i = 0; i < count; i++) {
+        bells[i] = bell();
+        sleeps[i] = sleep_for(length(i));
+        check(future_poll(&sleeps[i].future, &bells[i].waker) == PENDING);
+    }
+}
+
+static int64_t shuffled(int i)
+{
+    return 1000 + (int64_t)i * 7919 % 10000 * 100;
+}
+
+TEST(ten_thousand_sleeps_each_end_once_and_none_before_its_time)
+{
+    begin_sleeps(10000, shuffled);
+    for (int64_t begin = clock_ms(), now; (now = clock_ms()) - begin < 1100000;) {
+        for (int i = 0; i < 10000; i++)
+            check(bells[i].rung == 0 || sleeps[i].deadline <= now);
+        pass(50000);
+        turn();
+    }
+    for (int i = 0; i < 10000; i++)
+        check(bells[i].rung == 1);
+}
+
+TEST(sleeps_that_are_dropped_wake_nobody_and_the_others_end)
+{
+    begin_sleeps(1000, shuffled);
+    for (int i = 0; i < 1000; i += 2)
+        future_drop(&sleeps[i * 7 % 1000 / 2 * 2].future);
+    pass(2000000);
+    turn();
+    for (int i = 0; i < 1000; i++)
+        check(bells[i].rung == (sleeps[i].future.vtable != NULL));
+    check(!timers_exist());
+}
+
+/* The thread waits for the long sleep when a task begins a short one. */
+static long begin_short_sleep(struct counts *its, struct waker *waker)
+{
+    if (its->polls == 2) /* woken by the data */
+        sleeps[0] = sleep_for(5);
+    return its->polls >= 2 ? future_poll(&sleeps[0].future, waker) : PENDING;
+}
+
+TEST(an_earlier_sleep_begun_while_the_thread_waits_for_a_later_one_ends_in_time)
+{
+    struct sleep later = sleep_for(5), very_late = sleep_for(50000);
+    struct bell waiting = bell();
+
+    check(future_poll(&very_late.future, &waiting.waker) == PENDING);
+    one.on_poll = begin_short_sleep;
+    start(&one.handle, probe, probe(&one));
+    turn();
+    wake(&one);
+    check(join(&one.handle) == 0);
+    check(block_on(&later.future) == 0 && waiting.rung == 0);
+    future_drop(&very_late.future);
+}
+
+/* CPU time: the quadratic way took 50 times as long as this allows. */
+TEST(a_hundred_thousand_long_sleeps_are_dropped_in_no_time)
+{
+    enum { MANY = 100000 };
+    struct sleep *all = malloc(MANY * sizeof *all);
+    struct bell waiting = bell();
+
+    for (int i = 0; i < MANY; i++) {
+        all[i] = sleep_for(100000000 + i * 31L % 1000);
+        check(future_poll(&all[i].future, &waiting.waker) == PENDING);
+    }
+    for (int i = 0; i < MANY; i++)
+        future_drop(&all[i].future);
+    check(clock() < 2 * CLOCKS_PER_SEC);
+    free(all);
+}
+
+TEST(a_sleep_without_memory_says_so)
+{
+    struct bell waiting = bell();
+    struct sleep sleep = sleep_for(1000);
+
+    allocations_left = 0;
+    check(future_poll(&sleep.future, &waiting.waker) == -ENOMEM);
+}
+
+/* ---- timeout ----------------------------------------------------------------------------- */
+
+TEST(what_is_ready_is_in_time_even_where_there_is_no_time)
+{
+    struct probe work = probe(&one);
+
+    one.on_poll = ready;
+    check(await(timeout, timeout(&work.future, 0)) == 7);
+    check(one.drops == 1);
+}
+
+static long kernel_timed_out(struct counts *its, struct waker *waker)
+{
+    (void)its, (void)waker;
+    return -ETIMEDOUT;
+}
+
+TEST(our_time_out_is_not_the_kernels_etimedout)
+{
+    struct probe theirs = probe(&one), ours = probe(&two);
+
+    one.on_poll = kernel_timed_out;
+    check(await(timeout, timeout(&theirs.future, 1000)) == -ETIMEDOUT);
+    long number = await(timeout, timeout(&ours.future, 2));
+    check(number == TIMED_OUT && number != -ETIMEDOUT);
+    check(strerror((int)-number) != NULL && number < -4095); /* no errno is that large */
+    check(two.polls >= 1 && two.drops == 1);
+}
+
+TEST(of_two_nested_time_outs_the_shorter_one_counts)
+{
+    struct sleep for_ever = sleep_for(FOREVER);
+    struct timeout inner = timeout(&for_ever.future, 2);
+    check(await(timeout, timeout(&inner.future, FOREVER)) == TIMED_OUT);
+
+    for_ever = sleep_for(FOREVER);
+    inner = timeout(&for_ever.future, 10000000);
+    check(await(timeout, timeout(&inner.future, 2)) == TIMED_OUT);
+    check(inner.future.vtable == NULL && for_ever.future.vtable == NULL);
+    check(!timers_exist());
+}
+
+/* What arrived while the process was stopped counts more than the limit. */
+TEST(a_limit_that_ran_out_while_the_process_was_stopped_looks_once_more)
+{
+    pair_open(&pair);
+    struct tcp_read read = tcp_read(&pair.stream, buffer, 3);
+    struct timeout limit = timeout(&read.future, 1000);
+    start(&one.handle, timeout, limit);
+    turn();
+    turn();
+    check(say(&pair, "now") == 3);
+    pass(5000);
+    check(join(&one.handle) == 3);
+    pair_close(&pair);
+}
+
+/* ---- race ------------------------------------------------------------------------------ */
+
+static long race_of(long (*first)(struct counts *, struct waker *),
+                    long (*second)(struct counts *, struct waker *), long *value)
+{
+    struct probe runners[2] = {probe(&one), probe(&two)};
+    struct race both = race(&runners[0].future, &runners[1].future);
+
+    one.on_poll = first;
+    two.on_poll = second;
+    long winner = block_on(&both.future);
+    check(one.drops == 1 && two.drops == 1);
+    *value = both.value;
+    return winner;
+}
+
+TEST(of_two_that_are_ready_the_first_wins_and_the_other_is_dropped)
+{
+    long value;
+    check(race_of(ready, ready, &value) == 0 && value == 7);
+    check(two.polls == 0);
+}
+
+TEST(the_second_wins_where_the_first_is_not_ready)
+{
+    long value;
+    check(race_of(NULL, ready, &value) == 1 && value == 7);
+}
+
+TEST(a_race_that_is_dropped_drops_both)
+{
+    struct probe runners[2] = {probe(&one), probe(&two)};
+    struct race both = race(&runners[0].future, &runners[1].future);
+
+    future_drop(&both.future);
+    check(one.drops == 1 && two.drops == 1);
+}
+
+/* ---- the budget ------------------------------------------------------------------------ */
+
+static size_t asked = 16 * 1024;
+static long moved, most; /* bytes in this turn; in any turn */
+static int calls, most_calls;
+static struct tcp_read read_of_one;
+
+static long read_all(struct counts *its, struct waker *waker)
+{
+    long number = 1;
+
+    (void)its;
+    for (moved = calls = 0; number > 0; calls++, moved += number > 0 ? number : 0) {
+        if (read_of_one.future.vtable == NULL)
+            read_of_one = tcp_read(&pair.stream, buffer, asked);
+        number = future_poll(&read_of_one.future, waker);
+        if (number == PENDING)
+            break;
+    }
+    most = moved > most ? moved : most;
+    most_calls = calls > most_calls ? calls : most_calls;
+    return number == PENDING ? PENDING : number;
+}
+
+static void flood(long bytes)
+{
+    pair_open(&pair);
+    check(setsockopt(pair.other, SOL_SOCKET, SO_SNDBUFFORCE, &(int){1 << 21},
+                     sizeof(int)) == 0 || bytes <= 100000);
+    while (bytes > 0) {
+        long sent = send(pair.other, buffer, bytes < 4096 ? (size_t)bytes : 4096, 0);
+        check(sent > 0);
+        bytes -= sent;
+    }
+    (void)shutdown(pair.other, SHUT_WR);
+    one.on_poll = read_all;
+    start(&one.handle, probe, probe(&one));
+    check(join(&one.handle) == 0);
+    pair_close(&pair);
+}
+
+TEST(a_turn_moves_no_more_bytes_than_the_budget_and_one_read)
+{
+    flood(100000);
+    check(most >= 16 * 1024 && most <= COOP_BUDGET + (long)asked);
+}
+
+TEST(a_turn_makes_no_more_calls_than_the_budget_has_room_for)
+{
+    asked = 1;
+    flood(1000);
+    check(most_calls > 1 && most_calls <= COOP_BUDGET / COOP_CALL + 1);
+}
+
+TEST(what_was_read_can_be_sent_in_the_same_turn)
+{
+    struct bell waiting = bell();
+
+    pair_open(&pair);
+    turn();
+    coop_budget = COOP_CALL; /* a read has used all but this */
+    struct tcp_write_all write = tcp_write_all(&pair.stream, buffer, 30000);
+    check(future_poll(&write.future, &waiting.waker) == 0 && waiting.rung == 0);
+    coop_budget -= COOP_BUDGET;
+    write = tcp_write_all(&pair.stream, buffer, 1);
+    check(future_poll(&write.future, &waiting.waker) == PENDING && waiting.rung == 1);
+    future_drop(&write.future);
+    pair_close(&pair);
+}
+
+/* ---- tasks that never wait ------------------------------------------------------------- */
+
+static struct notify notify;
+static struct counts ended = {.on_poll = ready};
+
+static long again_sleep(struct counts *its, struct waker *waker)
+{
+    (void)its;
+    for (;;)
+        if (future_poll(&((struct sleep[1]){sleep_for(0)})->future, waker) == PENDING)
+            return PENDING;
+}
+
+static long again_notified(struct counts *its, struct waker *waker)
+{
+    (void)its;
+    for (;;) {
+        struct notified told = notified(&notify);
+        notify_all(&notify);
+        if (future_poll(&told.future, waker) == PENDING)
+            return PENDING;
+    }
+}
+
+static long again_join(struct counts *its, struct waker *waker)
+{
+    for (;;) {
+        if (its->handle.future.vtable == NULL)
+            start(&its->handle, probe, probe(&ended));
+        if (future_poll(&its->handle.future, waker) == PENDING)
+            return PENDING;
+    }
+}
+
+static long again_yield(struct counts *its, struct waker *waker)
+{
+    static struct yield yield;
+    (void)its;
+    for (;;) {
+        if (yield.future.vtable == NULL)
+            yield = yield_now();
+        if (future_poll(&yield.future, waker) == PENDING)
+            return PENDING;
+    }
+}
+
+static long again_wake(struct counts *its, struct waker *waker)
+{
+    (void)its;
+    waker->wake(waker);
+    return PENDING;
+}
+
+/* Beside it an echo is answered. */
+static void check_others_run(long (*never_waits)(struct counts *, struct waker *))
+{
+    struct tcp_read read;
+
+    pair_open(&pair);
+    one.on_poll = never_waits;
+    two.on_poll = again_wake;
+    start(NULL, probe, probe(&one));
+    start(NULL, probe, probe(&two));
+    for (int i = 0; i < 10; i++) {
+        read = tcp_read(&pair.stream, buffer, 10);
+        start(&two.handle, tcp_read, read);
+        turn();
+        check(say(&pair, "x") == 1);
+        check(join(&two.handle) == 1);
+    }
+    pair_close(&pair);
+}
+
+TEST(a_task_that_sleeps_for_nothing_for_ever_lets_others_run)
+{
+    check_others_run(again_sleep);
+}
+
+TEST(a_task_that_is_notified_for_ever_lets_others_run)
+{
+    check_others_run(again_notified);
+}
+
+TEST(a_task_that_joins_for_ever_lets_others_run)
+{
+    check_others_run(again_join);
+}
+
+TEST(a_task_that_yields_for_ever_lets_others_run)
+{
+    check_others_run(again_yield);
+}
+
+TEST(a_task_that_wakes_itself_for_ever_lets_others_run)
+{
+    check_others_run(again_wake);
+}

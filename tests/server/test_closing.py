@@ -1,0 +1,317 @@
+"""Ctrl-C and SIGTERM. 01 and 02 die of them. From 03 on the server accepts what waits, closes
+its listener, echoes what has been sent, ends each connection in order, and exits with 0."""
+
+from __future__ import annotations
+
+import random
+import select
+import signal
+import subprocess
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Iterator
+
+import pytest
+
+from harness import proc
+from harness.chapters import CHAPTERS, Chapter, program
+from harness.client import MIB, can_connect, random_bytes
+from harness.machine import THOROUGH
+from harness.proc import PATIENCE
+from harness.server import Server, StartServer
+from harness.story import Story
+
+ours = pytest.mark.ours_only("what Ctrl-C does")
+clean = pytest.mark.promise("clean_end")
+each_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM],
+                                      ids=lambda number: number.name)
+served = pytest.mark.fault(15, happened="ends in order")
+LIMIT = 5.0  # seconds of running time after which connections are cut, by the contract
+
+
+@ours
+@pytest.mark.fault(15, happened="ends at once")
+@pytest.mark.promise("default_end")
+@each_signal
+def test_a_signal_ends_the_server_at_once(server: Server, number: signal.Signals) -> None:
+    server.client()
+    server.signal(number)
+    server.expect_exit(-number)
+
+
+@clean
+@each_signal
+def test_idle_clients_see_an_orderly_end(server: Server, number: signal.Signals) -> None:
+    """Before the server has come to its limit: a stuck client, which reads after them, still
+    gets all."""
+    stuck, *idle = server.crowd(4)
+    idle[0].say(b"and I spoke")
+    stuck.fill()
+    server.signal(number)
+    for client in idle:
+        client.expect_end()
+        client.close()
+    stuck.expect_end()
+    stuck.close()
+    server.expect_exit(0)
+
+
+@clean
+@pytest.mark.fault(58, happened="all of it echoed")
+@pytest.mark.parametrize("count", [1, 300])
+def test_what_was_sent_before_the_signal_comes_back(
+        server: Server, story: Story, count: int) -> None:
+    """All of it has happened when the server looks: connections wait in the backlog, bytes in
+    the sockets, and then there is the signal."""
+    early = server.client()
+    with server.paused():
+        early.send(random_bytes(0, 20_000))
+        crowd = server.crowd(count)
+        crowd.send_each(random_bytes(1, 20_000))
+        server.signal(signal.SIGTERM)
+    early.expect_end()
+    early.close()
+    crowd.expect_end()
+    server.expect_exit(0)
+
+
+@clean
+@served
+def test_a_transfer_goes_on_to_its_end(server: Server, story: Story) -> None:
+    """The client always sends more before it reads more, so that it never seems to be done."""
+    client = server.client()
+    client.fill()
+    server.signal(signal.SIGTERM)
+    rest = random_bytes(15, MIB)  # on a busy machine, too, done within the limit
+    story.tell(f"{client.name} went on: 1 MiB more, reading as little as possible meanwhile")
+    done = 0
+    while done < len(rest):
+        done += client.give(rest[done : done + 65536])
+        if not client.ready(select.POLLOUT, 0):
+            client.take(65536)
+    client.half_close()
+    client.expect_end()
+    client.close()
+    server.expect_exit(0)
+
+
+@clean
+@pytest.mark.fault(66, happened="all of it echoed")
+def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(
+        server: Server, story: Story) -> None:
+    client = server.client()
+    client.fill()
+    server.signal(signal.SIGTERM)
+    story.tell("then nothing happened for some ticks of the server's closing time")
+    time.sleep(1.5 if THOROUGH else 0.6)
+    client.expect_end()
+    client.close()
+    server.expect_exit(0)
+
+
+@clean
+@pytest.mark.fault(67, happened="taken as one")
+def test_a_signal_that_is_delivered_twice_is_one(server: Server) -> None:
+    """As timeout(1), npm and others do it: to the process, and to its group. Twice at once
+    would be one for the kernel, too; so the second comes when the server has seen the first."""
+    client = server.client()
+    client.fill()
+    first = time.monotonic()
+    server.signal(signal.SIGTERM)
+    server.expect_closed_listener()
+    if time.monotonic() - first < 0.4:  # else, on a busy machine, it would be a second one
+        server.signal(signal.SIGTERM)
+    client.expect_end()
+    client.close()
+    server.expect_exit(0)
+
+
+@clean
+def test_a_second_signal_ends_it_at_once(server: Server, story: Story) -> None:
+    """Unless it follows the first within half a second."""
+    client = server.client()
+    client.fill()
+    server.signal(signal.SIGTERM)
+    server.expect_closed_listener()
+    time.sleep(0.7)
+    server.signal(signal.SIGTERM)
+    try:
+        server.ended = server.process.wait(LIMIT - 2)
+    except subprocess.TimeoutExpired:
+        story.fail("the server to end at once", "it still waits for the client")
+    story.check(server.ended != 0, "an exit status that shows the haste", "it is 0")
+
+
+@clean
+@pytest.mark.fault(4, happened="ends in order")
+def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(
+        server: Server, story: Story) -> None:
+    """To close a socket with unread bytes in it is a reset, which destroys the echo that is
+    still under way: the server must read to the client's end."""
+    client = server.client()
+    client.send(random_bytes(4, MIB))
+    server.signal(signal.SIGTERM)
+    server.expect_closed_listener()
+    story.tell(f"{client.name} sent 12 bytes more, five times, and read nothing yet")
+    for _ in range(5):
+        client.give(b"by the way..")
+        time.sleep(0.02)
+    client.expect_end(may_miss=5 * 12)
+    client.close()
+    server.expect_exit(0)
+
+
+@clean
+def test_the_listener_is_closed_while_the_last_clients_finish(
+        server: Server, story: Story) -> None:
+    client = server.client()
+    client.fill()
+    server.signal(signal.SIGTERM)
+    server.expect_closed_listener()
+    story.check(not can_connect(server.address), "a newcomer to be refused", "it was let in")
+    client.half_close()
+    client.expect_end()
+    client.close()
+    server.expect_exit(0)
+
+
+@ours
+@pytest.mark.fault(17, happened="ends")
+def test_a_signal_in_the_first_milliseconds_always_ends_it(
+        chapter: Chapter, story: Story) -> None:
+    """Between a check for the signal and the sleep there must be no gap to lose it in."""
+    path, dice = program(chapter, "server"), random.Random(17)
+    for _ in range(200 if THOROUGH else 12):
+        delay = dice.uniform(0, 0.05)
+        process = proc.start([str(path), "--port", "0"], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(delay)
+            process.send_signal(signal.SIGTERM)
+            status = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            story.fail(f"SIGTERM {delay * 1000:.1f} ms after the start to end the server",
+                       "the server runs on")
+        finally:
+            proc.end(process)
+        story.check(status in (0, -signal.SIGTERM), "exit status 0 or SIGTERM", f"it is {status}")
+
+
+@pytest.mark.fault(43)
+def test_a_restart_on_the_same_port_works_at_once(start_server: StartServer) -> None:
+    """The old connection lingers in TIME_WAIT on the server's side, as the server ended it."""
+    first = start_server()
+    client = first.client()
+    client.say(b"good evening")
+    first.signal(signal.SIGKILL)
+    first.expect_exit(-signal.SIGKILL)
+    client.expect_end()
+    client.close()
+    start_server(port=first.port).serves_a_new_client()
+
+
+# ---- signals that the parent has blocked or ignored -----------------------------------------
+
+def _end_of(chapter: Chapter, number: signal.Signals) -> int:
+    return 0 if chapter.clean_end else -number
+
+
+@ours
+@pytest.mark.fault(63, happened="ends")
+@each_signal
+def test_a_signal_that_the_parent_had_blocked_works(
+        start_server: StartServer, chapter: Chapter, story: Story,
+        number: signal.Signals) -> None:
+    story.tell(f"blocked {number.name}, which a child inherits")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        server = start_server()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    server.serves_a_new_client()
+    server.signal(number)
+    server.expect_exit(_end_of(chapter, number))
+
+
+@ours
+@pytest.mark.fault(70, happened="stays ignored")
+def test_a_signal_that_was_ignored_at_start_stays_ignored(
+        start_server: StartServer, chapter: Chapter) -> None:
+    """As a script does it with `./server &`: Ctrl-C is meant for the script's next command."""
+    server = start_server(shell="trap '' INT")
+    client = server.client()
+    for _ in range(2):
+        server.signal(signal.SIGINT)
+        client.say(b"and I go on")
+    client.finish()
+    server.serves_a_new_client()
+    server.signal(signal.SIGTERM)
+    server.expect_exit(_end_of(chapter, signal.SIGTERM))
+
+
+# ---- the limit -------------------------------------------------------------------------------
+
+class Evening:
+    """Two servers that were told to end while a client was stuck. The first one ran into its
+    limit. The second was stopped (SIGSTOP) all that time: its limit has not passed."""
+
+    def __init__(self, chapter: Chapter) -> None:
+        self.servers: list[Server] = []
+        self.limited, self.stopped = self._start(chapter), self._start(chapter)
+        self.limited.client().say(b"I stay")
+        self.limited.signal(signal.SIGTERM)
+        self.stopped.signal(signal.SIGTERM)
+        self.stopped.expect_closed_listener()
+        self.stopped.pause()
+        start = time.monotonic()
+        proc.eventually(lambda: self.limited.process.poll() is not None, LIMIT + 5)
+        self.seconds = time.monotonic() - start
+        time.sleep(max(0, LIMIT + 1 - self.seconds))
+
+    def _start(self, chapter: Chapter) -> Server:
+        self.servers.append(Server(chapter, Story()))
+        self.servers[-1].wait_until_ready().client().fill()
+        return self.servers[-1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def evenings(request: pytest.FixtureRequest) -> Iterator[dict[Chapter, "Future[Evening]"]]:
+    """They go on in threads while the other tests of this file run: six seconds of waiting."""
+    wanted = {item.callspec.params["chapter"] for item in request.session.items
+              if getattr(item, "originalname", "") in (NOT_FINISHED, STOPPED)
+              and not item.get_closest_marker("skip")}
+    with ThreadPoolExecutor(len(CHAPTERS)) as threads:
+        found = {chapter: threads.submit(Evening, chapter) for chapter in wanted}
+        yield found
+    for evening in found.values():
+        for server in evening.result().servers:
+            server.stop()
+
+
+@ours
+@clean
+def test_connections_that_do_not_finish_are_cut_after_five_seconds(
+        chapter: Chapter, evenings: dict[Chapter, "Future[Evening]"]) -> None:
+    """One never reads, the other never ends."""
+    evening = evenings[chapter].result()
+    server, seconds = evening.limited, evening.seconds
+    server.story.check(LIMIT - 1 < seconds < LIMIT + 4, "the end after about 5 seconds",
+                       f"{seconds:.1f} seconds have passed")
+    server.expect_exit(0)
+
+
+@ours
+@clean
+@pytest.mark.fault(59, happened="served")
+def test_time_in_which_it_was_stopped_does_not_count(
+        chapter: Chapter, evenings: dict[Chapter, "Future[Evening]"]) -> None:
+    server = evenings[chapter].result().stopped
+    server.resume()
+    client = server.clients[0]
+    client.expect_end()
+    client.close()
+    server.expect_exit(0)
+
+
+NOT_FINISHED = test_connections_that_do_not_finish_are_cut_after_five_seconds.__name__
+STOPPED = test_time_in_which_it_was_stopped_does_not_count.__name__

@@ -1,0 +1,210 @@
+"""Many connections: none is lost, nothing is crossed, and nothing is left behind."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from typing import Callable
+
+import pytest
+
+from harness.chapters import VARIANT, Chapter
+from harness.client import Crowd, converse, random_bytes
+from harness.machine import THOROUGH, needs_descriptors
+from harness.network import Network
+from harness.proc import PATIENCE
+from harness.server import Server, StartServer
+from harness.story import Story
+
+IN_A_ROW = 100_000 if THOROUGH else 2000
+WAVE = 500  # connect at once: fewer than the backlog holds
+MOST_FOR_ONE = 1024  # bytes: "a small struct", "a task"
+KIB = 1 << 10
+
+
+@pytest.mark.promise("at_once")
+def test_200_clients_speak_at_once_and_nothing_is_crossed(server: Server) -> None:
+    crowd = server.crowd(200)
+    for turn in range(3):
+        crowd.say_at_once([random_bytes(turn * 1000 + number, 1 + 37 * number)
+                           for number in range(200)])
+    crowd.finish()
+
+
+def test_200_clients_are_served_one_after_the_other(server: Server, story: Story) -> None:
+    """In 01 there is no other way; elsewhere it must work as well."""
+    crowd = server.crowd(200)
+    with story.summed_up("each of them sent 1,000 bytes of its own"):
+        for number, client in enumerate(crowd):
+            client.send(random_bytes(number, 1000))
+    crowd.finish()
+
+
+@pytest.mark.parametrize("count", [
+    pytest.param(16, marks=pytest.mark.fault(20)),
+    pytest.param(200, marks=pytest.mark.fault(19)),
+])
+def test_clients_that_came_while_it_was_stopped_are_all_served(
+        server: Server, count: int) -> None:
+    """They all arrive in one event: a server that accepts one an event loses the others."""
+    with server.paused():
+        crowd = server.crowd(count, wait=False)
+    crowd.send_each(b"hello")
+    crowd.finish()
+
+
+@pytest.mark.fault(29)
+@pytest.mark.promise("at_once")
+def test_a_crowd_is_served_rests_and_leaves_no_trace(
+        start_server: StartServer, chapter: Chapter) -> None:
+    """A shell often allows 1,024 descriptors only; a server may raise that by itself, up to
+    the hard limit, and ours have to."""
+    server = start_server(shell="" if chapter.is_foreign else "ulimit -Sn 256")
+    server.serves_a_new_client()
+    descriptors, threads = server.descriptors(), server.threads()
+    crowd = server.crowd(chapter.crowd)
+    crowd.say_at_once([b"client %d" % number for number in range(chapter.crowd)])
+    server.expect_idle(f"while {chapter.crowd} clients say nothing")
+    crowd.close()
+    server.expect_descriptors(at_most=descriptors)
+    server.expect_threads(at_most=threads)
+    server.serves_a_new_client()
+
+
+@pytest.mark.fault(28, happened="no trace")
+def test_thousands_in_a_row_leave_no_trace(
+        start_server: StartServer, story: Story, chapter: Chapter) -> None:
+    server = start_server("--quiet", shell="" if chapter.is_foreign else "ulimit -n 24")
+    if chapter.is_foreign:
+        server.leave_descriptors(20)
+    with story.summed_up("100 clients came, one after the other, said a message and left"):
+        for _ in range(100):
+            server.serves_a_new_client()
+    descriptors, threads, memory = server.descriptors(), server.threads(), server.resident()
+    with story.summed_up(f"another {IN_A_ROW} did the same"):
+        for _ in range(IN_A_ROW):
+            server.serves_a_new_client()
+    server.expect_descriptors(at_most=descriptors)
+    server.expect_threads(at_most=threads)
+    server.expect_resident(at_most=memory, room=1 << 20)
+
+
+@pytest.mark.thorough
+@pytest.mark.fault(29)
+@pytest.mark.promise("thousands")
+@pytest.mark.parametrize("count", [10_000, 19_000])
+def test_thousands_that_say_nothing_cost_next_to_nothing(
+        start_server: StartServer, story: Story, count: int) -> None:
+    needs_descriptors(count + 500)
+    server = start_server("--quiet")
+    server.serves_a_new_client()
+    descriptors, threads, memory = server.descriptors(), server.threads(), server.resident()
+    crowd = Crowd()
+    with story.summed_up(f"{count} clients came, {WAVE} at once, and each said a word"):
+        for _ in range(0, count, WAVE):
+            wave = server.crowd(WAVE)
+            wave.say_at_once([b"word"] * WAVE)
+            crowd += wave
+    server.expect_idle(f"while {count} clients say nothing")
+    server.expect_threads(at_most=threads)
+    each = (server.resident() - memory) / count
+    story.check(VARIANT != "plain" or each < MOST_FOR_ONE,
+                f"less than {MOST_FOR_ONE} bytes of memory for each", f"it is {each:.0f}")
+    server.serves_a_new_client()
+    crowd.finish()
+    server.expect_descriptors(at_most=descriptors)
+    server.serves_a_new_client()
+
+
+@pytest.mark.thorough
+@pytest.mark.fault(28, happened="no trace")
+def test_a_thousand_a_second_for_a_minute_leave_no_trace(server: Server, story: Story) -> None:
+    """Or as many as this machine can: a slow one takes longer."""
+    server.serves_a_new_client()
+    descriptors, threads, memory = server.descriptors(), server.threads(), server.resident()
+    start = time.monotonic()
+    with story.summed_up("1,000 clients a second came, were served and left, 60 seconds long"):
+        for number in range(60_000):
+            server.serves_a_new_client()
+            time.sleep(max(0, start + number / 1000 - time.monotonic()))
+    server.expect_descriptors(at_most=descriptors)
+    server.expect_threads(at_most=threads)
+    server.expect_resident(at_most=memory, room=1 << 20)
+
+
+@pytest.mark.ours_only("about its threads")
+@pytest.mark.promise("shares_memory")
+@pytest.mark.fault(55, happened="no report")
+@pytest.mark.no_sanitizer("ThreadSanitizer is a build of its own")
+def test_clients_at_once_cause_no_data_race(
+        start_server: StartServer, story: Story, chapter: Chapter) -> None:
+    """What ThreadSanitizer reports on stderr, start_server's end finds there."""
+    server = start_server(*(["--workers", "4"] if chapter.runtime else []), variant="thread")
+    crowd = server.crowd(50)
+    for turn in range(3):
+        crowd.say_at_once([random_bytes(turn * 100 + number, 20_000) for number in range(50)])
+    with story.summed_up("every other client reset its connection"):
+        for client in crowd[::2]:
+            client.reset()
+    Crowd(crowd[1::2]).finish()
+    server.serves_a_new_client()
+
+
+# ---- networks that are worse than this machine's own ---------------------------------------
+
+StartNetwork = Callable[..., Network]
+
+
+def _talk(server: Server, story: Story) -> None:
+    """A second client comes when the first is gone: 01 serves one at a time."""
+    for number in range(2):
+        client = server.client()
+        story.tell(f"{client.name} sent 256 KiB, read meanwhile, and ended its sending side")
+        converse([client], [random_bytes(number, 256 * KIB)], finish=True)
+        client.expect_end()
+        client.close()
+
+
+@pytest.mark.fault(1)
+def test_with_send_buffers_of_4_kib_nothing_is_lost(
+        start_server: StartServer, story: Story, network: StartNetwork) -> None:
+    """A whole buffer never fits: every write of one is short, or has to wait."""
+    story.tell("made a network in which a socket may keep 4 KiB to send")
+    _talk(start_server(network=network({"ipv4/tcp_wmem": "4096 4096 4096"})), story)
+
+
+@pytest.mark.fault(2)
+def test_through_packets_of_600_bytes_everything_comes_back(
+        start_server: StartServer, story: Story, network: StartNetwork) -> None:
+    story.tell("made a network with packets of 600 bytes at most")
+    _talk(start_server(network=network(mtu=600)), story)
+
+
+@pytest.mark.fault(19)
+def test_more_clients_than_the_backlog_holds_are_all_served(
+        start_server: StartServer, story: Story, network: StartNetwork) -> None:
+    """Where there is no room in the backlog, the kernel tries again after a second."""
+    story.tell("made a network in which 4 connections fit into a backlog (somaxconn)")
+    server = start_server(network=network({"core/somaxconn": "4"}))
+    with server.paused():
+        crowd = server.crowd(20, wait=False)
+    with story.summed_up("each of the 20 said hello as soon as it was connected, and left"):
+        _come_in_any_order(crowd, story)
+
+
+def _come_in_any_order(crowd: Crowd, story: Story) -> None:
+    """Each leaves as soon as it has its echo: in 01 the next one waits for that."""
+    with selectors.DefaultSelector() as selector:
+        for client in crowd:
+            selector.register(client.socket, selectors.EVENT_WRITE, client)
+        while selector.get_map():
+            ready = selector.select(PATIENCE)
+            story.check(ready, "each of them to be served",
+                        f"{len(selector.get_map())} have waited for {PATIENCE:g} seconds in vain")
+            for key, events in ready:
+                if events & selectors.EVENT_WRITE:
+                    key.data.send(b"hello")
+                    selector.modify(key.data.socket, selectors.EVENT_READ, key.data)
+                elif key.data.take() and not key.data.owed:
+                    selector.unregister(key.data.socket)
+                    key.data.finish()

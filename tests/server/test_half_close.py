@@ -1,0 +1,52 @@
+"""A client that has ended its sending side still reads: all it sent comes back first."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.client import random_bytes
+from harness.server import Server
+from harness.story import Story
+
+pytestmark = pytest.mark.fault(3)
+
+
+def test_a_client_that_reads_only_after_its_last_byte_gets_everything(server: Server) -> None:
+    client = server.client(receive_buffer=64 * 1024)
+    client.fill()
+    client.half_close()
+    client.expect_end()
+
+
+@pytest.mark.fault(1)
+def test_a_client_that_reads_slowly_gets_everything(server: Server) -> None:
+    client = server.client(receive_buffer=16 * 1024)
+    client.send(random_bytes(5, 400_000))
+    client.half_close()
+    client.expect_end(pause=0.001)
+
+
+def test_data_and_end_in_one_burst_are_echoed_then_closed(server: Server) -> None:
+    client = server.client()
+    client.say(b"warm")
+    with server.paused():
+        client.send(random_bytes(7, 60_000))
+        client.half_close()
+    client.expect_end()
+
+
+def test_a_whole_conversation_before_the_server_looks_is_served(server: Server) -> None:
+    with server.paused():
+        client = server.client()
+        client.send(b"connected, sent, ended")
+        client.half_close()
+    client.expect_end()
+
+
+def test_many_end_their_sending_side_at_once(server: Server, story: Story) -> None:
+    crowd = server.crowd(20)
+    with story.summed_up("each of the 20 sent 10,000 bytes and ended its sending side"):
+        for number, client in enumerate(crowd):
+            client.send(random_bytes(number, 10_000))
+            client.half_close()
+    crowd.expect_end()

@@ -1,0 +1,95 @@
+"""A connection that ends with a reset must not harm any other."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+import pytest
+
+from harness.client import Client
+from harness.server import Server
+
+RESET = re.compile(r"Failed to (read from|write to) socket; err = "
+                   r"(Connection reset by peer|Broken pipe)")
+
+
+def before_any_byte(client: Client) -> None:
+    client.reset()
+
+
+def with_its_request_unread(client: Client) -> None:
+    client.send(b"x" * 20_000)
+    client.reset()
+
+
+def while_the_server_sends(client: Client) -> None:
+    client.fill()
+    client.reset()
+
+
+def after_half_close_with_echo_pending(client: Client) -> None:
+    client.fill()
+    client.half_close()
+    client.reset()
+
+
+def after_a_full_echo(client: Client) -> None:
+    client.say(b"thank you")
+    client.reset()
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize("phase", [
+    before_any_byte, with_its_request_unread, while_the_server_sends,
+    after_half_close_with_echo_pending, after_a_full_echo,
+], ids=lambda phase: phase.__name__)
+def test_after_a_reset_the_next_client_is_served(
+        server: Server, phase: Callable[[Client], None]) -> None:
+    server.serves_a_new_client()
+    before = server.descriptors()
+    for _ in range(2):
+        phase(server.client(receive_buffer=16 * 1024))
+        server.serves_a_new_client()
+    server.expect_descriptors(at_most=before)
+    wrong = [line for line in server.errors.lines if not RESET.fullmatch(line)]
+    server.story.check(server.chapter.is_foreign or not wrong,
+                       "only lines about a reset on stderr", f"this stands there: {wrong}")
+
+
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("end", [False, True], ids=["RST", "FIN-then-RST"])
+def test_writing_to_a_connection_that_was_reset_does_not_kill(server: Server, end: bool) -> None:
+    """It raises SIGPIPE, which kills by default. The server must have bytes to echo and
+    nobody to echo them to: hence the pause."""
+    server.serves_a_new_client()
+    before = server.descriptors()
+    client = server.client()
+    client.say(b"warm")
+    with server.paused():
+        client.send(b"y" * 20_000)
+        if end:
+            client.half_close()
+        client.reset()
+    server.serves_a_new_client()
+    server.expect_descriptors(at_most=before)  # then it has tried, and seen the error
+
+
+@pytest.mark.fault(25)
+def test_the_reset_of_a_stuck_client_does_not_make_the_server_spin(server: Server) -> None:
+    server.serves_a_new_client()
+    before = server.descriptors()
+    client = server.client(receive_buffer=16 * 1024)
+    client.fill()
+    client.reset()
+    server.expect_idle("after the reset of a client that was stuck")
+    server.serves_a_new_client()
+    server.expect_descriptors(at_most=before)
+
+
+@pytest.mark.ours_only("the words of its log")
+def test_a_reset_is_reported_on_stderr(server: Server) -> None:
+    client = server.client()
+    client.say(b"good evening")
+    client.reset()
+    server.errors.expect("Failed to read from socket; err = Connection reset by peer")

@@ -1,0 +1,166 @@
+"""No descriptors, no threads, no memory: the shortage passes, the server stays.
+
+What becomes of each single call that fails is tried in tests/inject."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+import inject
+from harness import proc
+from harness.chapters import Chapter
+from harness.client import fill
+from harness.network import Network
+from harness.proc import PATIENCE
+from harness.server import Server
+from harness.story import Story
+
+StartServer = Callable[..., Server]
+
+MIB = 1 << 20
+
+
+@pytest.mark.fault(10, happened="waits, then served")
+def test_without_descriptors_connections_wait_and_none_is_lost(
+        start_server: StartServer, story: Story, chapter: Chapter) -> None:
+    server = start_server(shell="" if chapter.is_foreign else "ulimit -n 16")
+    if chapter.is_foreign:
+        server.leave_descriptors(10)
+    crowd = server.crowd(30)
+    with story.summed_up("each of them sent a message"):
+        for number, client in enumerate(crowd):
+            client.send(b"client %d of 30" % number)
+    story.check(crowd[0].hears(PATIENCE), "an echo for the first of them", "none came")
+    server.expect_idle("while there are more clients than descriptors")
+    story.check(len(server.errors.bytes) < 4096, "a line about it on stderr, not a flood",
+                f"it has written {len(server.errors.bytes)} bytes")
+    with story.summed_up("the first 20 of them closed"):
+        for client in crowd[:20]:
+            client.close()
+    with story.summed_up("the last 10 read their echoes and finished, one after the other"):
+        for client in crowd[20:]:
+            client.hear()
+            client.finish()
+    server.serves_a_new_client()
+
+
+@pytest.mark.ours_only("the line on stderr")
+@pytest.mark.promise("at_once")
+def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(
+        start_server: StartServer, story: Story) -> None:
+    """It lasts for many back-offs of 100 ms. Once it is over, the next one is reported."""
+    server = start_server(shell="ulimit -n 16")
+    line = "Failed to accept; err = Too many open files; trying again"
+    for again in (False, True):
+        before = len(server.errors.lines)
+        crowd = server.crowd(30)
+        said = server.errors.wait_for(lambda text: len(text.splitlines()) > before)
+        story.check(said, f"another '{line}' on stderr", "nothing came")
+        server.expect_idle("while there are more clients than descriptors", seconds=0.4)
+        told = server.errors.lines[before:]
+        story.check(told == [line] or again and set(told) == {line},
+                    f"on stderr '{line}', and nothing else", f"what came is {told}")
+        crowd.close()
+        server.serves_a_new_client()
+
+
+# What is wrong, and the errors by which accept() reports it (accept(2), "Error handling").
+ERRORS = {
+    "the connection is gone": "ECONNABORTED EPROTO",
+    "the network is down": "ENETDOWN EHOSTUNREACH ENETUNREACH",
+    "a signal came": "EINTR EINTR",
+    "a shortage": "ENFILE ENOBUFS ENOMEM",
+}
+
+
+@pytest.mark.fault(11, 12)
+@pytest.mark.no_sanitizer("both want to be loaded first")
+@pytest.mark.parametrize("errors", ERRORS.values(), ids=lambda names: names.split()[0])
+def test_an_accept_that_fails_for_once_ends_nothing(
+        start_server: StartServer, story: Story, errors: str) -> None:
+    """A server that calls the kernel without libc, as those in Go do, does not notice."""
+    rules = [f"{call}:{getattr(errno, name)}@{number}" for call in ("accept4", "accept")
+             for number, name in enumerate(errors.split(), 1)]
+    server = start_server(env=inject.environment(" ".join(rules)))
+    with server.paused():
+        crowd = server.crowd(5)
+        with story.summed_up("each of them said hello"):
+            for number, client in enumerate(crowd):
+                client.send(b"hello from %d" % number)
+    crowd.finish()
+    server.serves_a_new_client()
+
+
+@pytest.mark.fault(26, happened="turned away")
+@pytest.mark.promise("many_threads")
+@pytest.mark.no_sanitizer("it needs more address space than this test allows")
+def test_without_threads_a_connection_is_turned_away_and_the_next_is_served(
+        start_server: StartServer, story: Story) -> None:
+    server = start_server(shell="ulimit -v 64000")
+    server.serves_a_new_client()
+    turned_away, crowd = False, []
+    with story.summed_up("clients came and stayed, each with a byte, until one was turned away"):
+        while not turned_away and len(crowd) < 2000:
+            crowd.append(server.client())
+            turned_away = not crowd[-1].is_served()
+    story.check(turned_away, "64 MB not to be enough for 2,000 threads", "they were")
+    server.errors.expect_something()
+    with story.summed_up(f"the {len(crowd)} clients left"):
+        for client in crowd:
+            client.close()
+    server.expect_threads(at_most=1)
+    server.serves_a_new_client()
+
+
+@pytest.mark.promise("many_threads")
+@pytest.mark.no_sanitizer("both want to be loaded first")
+def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(
+        start_server: StartServer, story: Story, tmp_path: Path) -> None:
+    """glibc takes what libraries declare as thread-local from the stack of each thread."""
+    source = tmp_path / "library.c"
+    source.write_text('__thread char much[120 * 1024] __attribute__((tls_model("initial-exec")));')
+    library = source.with_suffix(".so")
+    proc.run([os.environ.get("CC") or "cc", "-shared", "-fPIC", str(source),
+              "-o", str(library)], within=60)
+    story.check(library.exists(), "to make a library with 120 KiB of thread-local memory",
+                "the compiler could not")
+    server = start_server(env={"LD_PRELOAD": str(library)})
+    client = server.client()
+    client.say(b"x" * MIB)
+    client.finish()
+    server.serves_a_new_client()
+
+
+@pytest.mark.fault(60, happened="given back")
+@pytest.mark.promise("at_once")
+@pytest.mark.ours_only("how little memory it keeps")
+@pytest.mark.no_sanitizer("it keeps what was freed, on purpose")
+def test_the_memory_of_a_stuck_crowd_goes_back_to_the_system(
+        start_server: StartServer, story: Story, network: Callable[..., Network]) -> None:
+    """With small send buffers a server has to keep nearly all that it has read."""
+    server = start_server(network=network({"ipv4/tcp_wmem": "4096 4096 4096"}))
+    server.serves_a_new_client()
+    before = server.resident()
+    crowd = server.crowd(300, receive_buffer=4096)
+    with story.summed_up("each of the 300 sent until no more was taken, and read nothing"):
+        fill(crowd, 64 * MIB, quiet=0.15)
+    kept = server.resident() - before
+    story.check(kept > 8 * MIB, "the server to keep megabytes of echoes",
+                f"it keeps {kept >> 10} KiB: this proves nothing")
+    crowd.close()
+    server.expect_resident(before, room=2 * MIB)
+
+
+@pytest.mark.fault(24, happened="close-on-exec")
+def test_no_descriptor_outlives_its_server_in_a_child(server: Server, story: Story) -> None:
+    """A copy that a child still holds keeps a closed connection open, and in epoll's list."""
+    server.client()
+    server.client().send(b"good evening")
+    left = proc.inherited_by_children(server.process.pid)
+    story.check(not left, "every descriptor but 0, 1 and 2 to be close-on-exec",
+                f"{len(left)} are not: {' and '.join(left)}")

@@ -1,0 +1,187 @@
+"""What a runtime gives for nothing: --idle-timeout and --workers, in chapter 05."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness import proc
+from harness.machine import library
+from harness.proc import PATIENCE
+from harness.server import Server, StartServer
+from harness.story import Story
+
+pytestmark = [pytest.mark.promise("runtime"), pytest.mark.ours_only("options of chapter 05")]
+
+
+# ---- --idle-timeout ------------------------------------------------------------------------
+
+def test_a_silent_connection_gets_its_echo_and_is_then_closed(start_server: StartServer) -> None:
+    server = start_server("--idle-timeout", "1")
+    client = server.client()
+    client.say(b"and now I fall asleep")
+    client.expect_end()
+    client.close()
+    server.serves_a_new_client()
+
+
+def test_a_talker_stays_while_a_silent_connection_is_closed(
+        start_server: StartServer, story: Story) -> None:
+    server = start_server("--idle-timeout", "2")
+    silent, talker = server.crowd(2)
+    with story.summed_up("the second one talked until the first one was closed"):
+        while not silent.at_end:
+            talker.say(b"never a dull moment")
+            silent.take()
+    talker.finish()
+
+
+def test_a_slow_reader_is_not_idle(start_server: StartServer, story: Story) -> None:
+    """Its progress is in the other direction, where send() cannot see it."""
+    server = start_server("--idle-timeout", "1")
+    client = server.client(receive_buffer=16 * 1024)
+    client.fill()
+    with story.summed_up(f"{client.name} read a little every tenth of a second for 3 seconds"):
+        start = time.monotonic()
+        while time.monotonic() - start < 3:
+            client.take(8 * 1024)
+            time.sleep(0.1)
+    client.hear()
+
+
+def test_a_client_that_never_reads_is_closed_at_last(start_server: StartServer) -> None:
+    server = start_server("--idle-timeout", "1")
+    descriptors = server.descriptors()
+    server.client(receive_buffer=16 * 1024).fill()
+    server.expect_descriptors(at_most=descriptors)
+
+
+@pytest.mark.fault(59, happened="served")
+def test_what_came_while_it_was_stopped_is_served_before_the_limit(
+        start_server: StartServer, story: Story) -> None:
+    server = start_server("--idle-timeout", "1")
+    crowd = server.crowd(20)
+    crowd.say_at_once([b"here"] * 20)
+    with server.paused():
+        crowd.send_each(b"is anybody there?")
+        story.tell("2.5 seconds passed")
+        time.sleep(2.5)
+    with story.summed_up("each of the 20 got its echo"):
+        for client in crowd:
+            client.hear()
+
+
+def test_bytes_after_our_end_do_not_cause_a_reset(start_server: StartServer) -> None:
+    server = start_server("--idle-timeout", "1")
+    descriptors = server.descriptors()
+    client = server.client()
+    client.expect_end()
+    client.story.tell(f"{client.name} sent 10,000 bytes all the same, and ended its side")
+    client.socket.setblocking(True)
+    client.socket.sendall(b"wait for me" * 1000)
+    client.socket.shutdown(socket.SHUT_WR)
+    client.story.check(client.socket.recv(1) == b"", "a quiet end", "a byte came")
+    client.close()
+    server.expect_descriptors(at_most=descriptors)
+
+
+def test_a_client_that_never_ends_is_cut_at_last(
+        start_server: StartServer, story: Story) -> None:
+    server = start_server("--idle-timeout", "1")
+    descriptors = server.descriptors()
+    client = server.client()
+    client.expect_end()
+    story.tell(f"{client.name} sent a byte every tenth of a second all the same")
+    for _ in range(int(10 * 2 * PATIENCE)):
+        if client.ready(0, within=0.1):  # an error: it has been cut
+            break
+        client.socket.send(b".")
+    else:
+        story.fail("the server to close for good", f"after {PATIENCE * 2:g} s it has not")
+    server.expect_descriptors(at_most=descriptors)
+    server.serves_a_new_client()
+
+
+def test_ctrl_c_comes_before_the_limit(start_server: StartServer) -> None:
+    server = start_server("--idle-timeout", "1000000000")
+    client = server.client()
+    client.say(b"all the time in the world")
+    server.signal(signal.SIGINT)
+    client.expect_end()
+    client.close()
+    server.expect_exit(0)
+
+
+# ---- --workers -----------------------------------------------------------------------------
+
+def _watched(server: Server) -> "Counter[str]":
+    """How many descriptors each epoll instance of the process watches."""
+    found: Counter[str] = Counter()
+    home = Path(f"/proc/{server.process.pid}")
+    for name in os.listdir(home / "fd"):
+        if "[eventpoll]" in os.readlink(home / "fd" / name):
+            found[name] = (home / "fdinfo" / name).read_text().count("tfd:")
+    return found
+
+
+def _expect_shares(server: Server, before: "Counter[str]", wanted: range) -> None:
+    def shares() -> list[int]:
+        gained = _watched(server)
+        gained.subtract(before)
+        return sorted(number for number in gained.values() if number > 0)
+
+    even = proc.eventually(lambda: len(shares()) == 4 and all(s in wanted for s in shares()))
+    server.story.check(even, f"{wanted[0]} to {wanted[-1]} connections at each of 4 workers",
+                       f"their shares are {shares()}")
+
+
+def test_each_worker_gets_its_share(start_server: StartServer) -> None:
+    server = start_server("--workers", "4")
+    before = _watched(server)
+    crowd = server.crowd(4)
+    _expect_shares(server, before, range(1, 2))
+    crowd += server.crowd(396)
+    _expect_shares(server, before, range(98, 103))
+    crowd.say_at_once([b"client %d of 400" % number for number in range(400)])
+    crowd.finish()
+
+
+def test_four_workers_serve_a_crowd_and_close_together(
+        start_server: StartServer, story: Story) -> None:
+    server = start_server("--workers", "4")
+    story.check(proc.eventually(lambda: server.threads() >= 4), "four threads",
+                f"there are {server.threads()}")
+    crowd = server.crowd(200)
+    crowd.say_at_once([b"client %d of 200" % number for number in range(200)])
+    server.signal(signal.SIGTERM)
+    crowd.expect_end()
+    server.expect_exit(0)
+
+
+def test_four_workers_lose_no_byte_of_a_big_message(start_server: StartServer) -> None:
+    server = start_server("--workers", "4")
+    crowd = server.crowd(8)
+    crowd.say_at_once([bytes([number]) * 1_000_000 for number in range(8)])
+    crowd.finish()
+
+
+def test_four_idle_workers_sleep(start_server: StartServer) -> None:
+    server = start_server("--workers", "4")
+    server.crowd(20)
+    server.expect_idle("with 20 silent connections")
+
+
+@pytest.mark.no_sanitizer("its library must be loaded first")
+def test_a_worker_that_computes_delays_no_newcomer_of_the_others(
+        start_server: StartServer) -> None:
+    server = start_server("--workers", "4", env={
+        "LD_PRELOAD": str(library(Path(__file__).with_name("thinking.c")))})
+    server.client().send(b"think")
+    for _ in range(3):
+        server.client().say(b"I am in a hurry")
