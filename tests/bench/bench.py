@@ -6,6 +6,7 @@
     make bench PEERS=1                  libuv, libevent, Tokio, Go, Node and asyncio, too
     make bench SERVER='./mine {port}'   your server, too
     make bench ROUNDS=3                 sooner done, and noisier; 9 is usual
+    make bench ONLY='busy counted'      some parts of: busy floods workers silent counted
     make bench PAGE=1                   write docs/costs.md anew from this run
 
 The results are kept in tests/.build/bench/results.txt, a line each.
@@ -20,11 +21,11 @@ import time
 
 import page
 from measure import Bench
-from processes import BUILD, CORES, SAY_SO
+from processes import BUILD, SAY_SO
 from servers import CHAPTERS, choose, machine
 
 SECONDS = 0.12  # of one run
-TASKS = "05-async-tasks"
+PARTS = ("busy", "floods", "workers", "silent", "counted")
 
 
 class Progress:
@@ -55,13 +56,10 @@ def main() -> int:
     servers, missing = choose(chapters, os.environ.get("PEERS", "0") not in ("", "0"),
                               os.environ.get("SERVER", ""))
     bench = Bench(servers, int(os.environ.get("ROUNDS") or 9), SECONDS, tell)
-    bench.busy()
-    bench.beside_floods()
-    for server in bench.right("chapter"):
-        if server.name == TASKS and len(CORES) > 1:
-            bench.workers(server.command)
-    bench.silent()
-    missing.update(bench.counted())
+    only = os.environ.get("ONLY", "").split() or PARTS
+    for part in PARTS:
+        if part in only:
+            missing.update(getattr(bench, part)() or {})
     tell.done()
     results = page.as_results(machine(), bench.figures)
     BUILD.mkdir(parents=True, exist_ok=True)

@@ -90,24 +90,29 @@ class Bench:
             self.figures[f"echoes-ratio {clients}x{size}", name].append(rate / floor[0])
             self.figures[f"cpu-ratio {clients}x{size}", name].append(cpu / floor[1])
 
-    def workers(self, command: tuple[str, ...]) -> None:
+    def workers(self) -> None:
         """Not on one core: what several threads make of all of them."""
-        rows = {"02-threads": next((server.command for server in self.servers
-                                    if server.name == "02-threads"), ())}
-        rows.update({f"05-async-tasks --workers {n}": (*command, "--workers", str(n))
-                     for n in (1, 2)})
-        for number in range(self.rounds):
-            for name, words in rows.items():
-                if not words or name in self.wrong:
-                    continue
-                self.tell(f"round {number + 1} of {self.rounds}: {name}, on all cores")
-                with Running(words, core=None) as one:
-                    with Load(one.port, 50, None, bytes=64, seconds=self.seconds) as load:
-                        said = load.go()
-                self.figures["echoes-all-cores 50x64", name].append(said["echoes"]
-                                                                    / said["seconds"])
+        rows: dict[str, tuple[str, ...]] = {}
+        for server in self.right("chapter"):
+            if server.name == "02-threads":
+                rows[server.name] = server.command
+            if server.name == "05-async-tasks":
+                rows.update({f"{server.name} --workers {count}":
+                             (*server.command, "--workers", str(count)) for count in (1, 2)})
 
-    def beside_floods(self) -> None:
+        def visit(server: Server) -> None:
+            with Running(server.command, core=None) as one:
+                with Load(one.port, 50, None, bytes=64, seconds=self.seconds) as load:
+                    said = load.go()
+            rate = said["echoes"] / said["seconds"]
+            self.figures["echoes-all-cores 50x64", server.name].append(rate)
+
+        for number in range(self.rounds if len(processes.CORES) > 1 else 0):
+            self.tell(f"round {number + 1} of {self.rounds}: several threads, on all cores")
+            self.one_by_one([Server(name, "chapter", command) for name, command in rows.items()
+                             if name not in self.wrong], visit)
+
+    def floods(self) -> None:
         """One client that asks and waits, beside those that send without a pause."""
         def visit(server: Server) -> None:
             with Running(server.command) as one:
