@@ -182,13 +182,12 @@ BUGS = (
         ("(size_t)moved < asked", "(size_t)moved <= asked"),)),
     Bug("readiness that nobody waits for is not remembered", "two-peers", SLEEPS, "reactor.c", (
         ("source->ready |= event->events;",
-         "source->ready |= event->events & (MORE_TO_READ | (source->readers ? EPOLLIN : 0) |\n"
+         "source->ready |= event->events & (EPOLLRDHUP | (source->readers ? EPOLLIN : 0) |\n"
          "                                      (source->writers ? EPOLLOUT : 0));"),)),
     Bug("readiness is never forgotten", "two-peers", "goes in circles", "reactor.h", (
         ("    if (errno == EAGAIN)\n        source->ready &= ~side;\n", ""),)),
     Bug("the end of input is forgotten with a short read", "two-peers", SLEEPS, "reactor.h", (
-        ("(side == WRITABLE || !(source->ready & MORE_TO_READ))", "true"),
-        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"))),
+        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"),)),
     Bug("a drop leaves its waiter on the list", "other-thread-and-peer", "crashed", "inbox.c", (
         ("    waiter_leave(&((struct inbox_receive *)future)->waiter);", "    (void)future;"),)),
     Bug("the rest of a short write is lost", "little-room", "wrong byte", "net.c", (
@@ -209,7 +208,8 @@ BUGS = (
         ("    task->cancelled = true;\n    task_wake(&task->waker);", "    task->cancelled = true;"),)),
     Bug("a task is dropped in the middle of its poll", "cancel", "WRONG", "task.c", (
         ("    task->cancelled = true;\n    task_wake(&task->waker);",
-         "    if (!task->done)\n        drop(task);"),)),
+         "    if (task->done)\n        return;\n    future_drop(future_of(task));\n"
+         "    finish(task, CANCELLED);"),)),
     Bug("a task is freed while it is in the queue", "join", "crashed", "task.c", (
         ("task->done && !task->attached && !task->queued", "task->done && !task->attached"),)),
     Bug("the end of a task wakes nobody who joins it", "join", SLEEPS, "task.c", (
