@@ -20,13 +20,14 @@ from typing import NamedTuple
 import pytest
 
 from harness import proc
-from harness.chapters import CHAPTERS, building_place, locked, mirror
+from harness.chapters import CHAPTERS, Chapter, building_place, locked, mirror
 
 CHAPTER = CHAPTERS[4]
 HERE = Path(__file__).parent
 THOROUGH = os.environ.get("THOROUGH", "0") not in ("", "0")
 
-pytestmark = pytest.mark.ours_only("about the code of 05-async-tasks, not about a server")
+pytestmark = [pytest.mark.ours_only("about the code of 05-async-tasks, not about a server"),
+              pytest.mark.promise("runtime")]
 
 
 def names(pattern: str, files: str) -> list[str]:
@@ -59,7 +60,7 @@ FAULTS = (
 )
 
 
-# ---- building --------------------------------------------------------------------------------
+# ---- building ----------------------------------------------------------------------------
 
 @lru_cache(maxsize=None)
 def build(target: str, san: str = "", chapter: Path = CHAPTER.directory, key: str = "",
@@ -84,7 +85,7 @@ def run(*command: object) -> str:
     return done.stdout
 
 
-# ---- unit tests --------------------------------------------------------------------------------
+# ---- unit tests --------------------------------------------------------------------------
 
 def note_fault(request: pytest.FixtureRequest, name: str) -> None:
     for number, pattern, happened in FAULTS:
@@ -112,13 +113,13 @@ def test_a_mistake_aborts_and_names_the_rule(name: str) -> None:
     assert done.returncode == -signal.SIGABRT
 
 
-def test_without_assertions_a_finished_future_does_not_start_again_05_async_tasks() -> None:
+def test_without_assertions_a_finished_future_does_not_start_again(chapter: Chapter) -> None:
     program = build("unit", key="release", flags="-DNDEBUG")
     done = proc.run([str(program), "a_future_polled_after_it_was_ready"], within=60)
     assert done.returncode == -signal.SIGSEGV
 
 
-# ---- mistakes that a compiler finds --------------------------------------------------------------
+# ---- mistakes that a compiler finds ------------------------------------------------------
 
 EXAMPLES = str(HERE / "compile.c")
 # The one that stays silent: gcc sees it only when it optimises.
@@ -145,7 +146,7 @@ def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
     assert bool(found) == ((name, compiler, level) != BLIND)
 
 
-# ---- every order of events -------------------------------------------------------------------------
+# ---- every order of events ---------------------------------------------------------------
 
 @each(SCENARIOS)
 def test_every_order_of_events(name: str, record_property: object) -> None:
@@ -154,11 +155,11 @@ def test_every_order_of_events(name: str, record_property: object) -> None:
     assert int(re.findall(r"(\d+) runs", told)[0]) > 1000
 
 
-def test_fewer_orders_of_events_under_a_sanitizer_05_async_tasks() -> None:
+def test_fewer_orders_of_events_under_a_sanitizer(chapter: Chapter) -> None:
     run(build("exhaustive", "address"), int(THOROUGH) - 1)
 
 
-def test_a_run_is_told_step_by_step_05_async_tasks() -> None:
+def test_a_run_is_told_step_by_step(chapter: Chapter) -> None:
     told = run(build("exhaustive"), 0, "two-peers", "0")
     for step in ("peer 0 sends 2", "recv from peer 0 gives 2", "send to peer 0 takes 1 of 2"):
         assert step in told.splitlines(), told
@@ -205,7 +206,8 @@ BUGS = (
     Bug("the clock is read after the events", "limits", "had spoken in time", "runtime.c", (
         ("timers_wake(now)", "timers_wake(clock_ms())"),)),
     Bug("a cancelled task is not woken", "cancel", SLEEPS, "task.c", (
-        ("    task->cancelled = true;\n    task_wake(&task->waker);", "    task->cancelled = true;"),)),
+        ("    task->cancelled = true;\n    task_wake(&task->waker);",
+         "    task->cancelled = true;"),)),
     Bug("a task is dropped in the middle of its poll", "cancel", "WRONG", "task.c", (
         ("    task->cancelled = true;\n    task_wake(&task->waker);",
          "    if (task->done)\n        return;\n    future_drop(future_of(task));\n"
@@ -219,46 +221,47 @@ BUGS = (
          "        event->ready = 0;\n        if (*self->message != NULL)\n            return 0;"),)),
     Bug("a message behind another makes no event", "other-thread", SLEEPS, "inbox.c", (
         ("        event->ready = 0;\n    }\n    return PENDING;",
-         "        event->ready = 0;\n        (void)source_ready(event, READABLE, &self->waiter, waker);\n"
+         "        event->ready = 0;\n"
+         "        (void)source_ready(event, READABLE, &self->waiter, waker);\n"
          "        *self->message = take(self->inbox);\n    }\n    return PENDING;"),)),
 )
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{CHAPTER.name}-{bug.name.replace(' ', '-')}")
-def test_a_planted_bug_is_found(bug: Bug) -> None:
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
+def test_a_planted_bug_is_found(chapter: Chapter, bug: Bug) -> None:
     key = f"planted/{bug.name.replace(' ', '-')}"
-    chapter = building_place() / "runtime" / key / CHAPTER.name
-    chapter.mkdir(parents=True, exist_ok=True)
-    mirror(CHAPTER.directory, chapter)
-    source = chapter / "runtime" / bug.file
+    copy = building_place() / "runtime" / key / chapter.name
+    copy.mkdir(parents=True, exist_ok=True)
+    source = mirror(chapter.directory, copy) / "runtime" / bug.file
     text = source.read_text()
     for stands, instead in bug.changes:
         if text.count(stands) != 1:
-            pytest.fail(f"{bug.file} has changed: the bug cannot be planted, as this stands in it "
-                        f"{text.count(stands)} times:\n{stands}", pytrace=False)
+            pytest.fail(f"{bug.file} has changed: the bug cannot be planted, as this stands in "
+                        f"it {text.count(stands)} times:\n{stands}", pytrace=False)
         text = text.replace(stands, instead)
     source.write_text(text)
-    done = proc.run([str(build("exhaustive", chapter=chapter, key=key)), "0", bug.scenario],
+    done = proc.run([str(build("exhaustive", chapter=copy, key=key)), "0", bug.scenario],
                     within=300, stderr=subprocess.STDOUT)
     if done.returncode == 0 or bug.words not in done.stdout:
         pytest.fail(f'expected a story with the words "{bug.words}", but it says:\n{done.stdout}',
                     pytrace=False)
 
 
-# ---- the server with a runtime that makes everything hard ----------------------------------------
+# ---- the server with a runtime that makes everything hard --------------------------------
 
-def test_the_stress_build_passes_the_tests_of_a_server_05_async_tasks() -> None:
+def test_the_stress_build_passes_the_tests_of_a_server(chapter: Chapter) -> None:
     """One-byte transfers, one call a turn, needless wakes: only slower."""
     tests = [str(HERE.parent / "server" / f"test_{name}.py") for name in STRESSED]
-    done = proc.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--behaviour",
-                     "-k", CHAPTER.name, *tests], {"SAN": "stress"}, within=600)
-    assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE) and done.returncode == 0, done.stdout
+    done = proc.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                     "--behaviour", "-k", chapter.name, *tests], {"SAN": "stress"}, within=600)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
 
 
-# ---- make explain ----------------------------------------------------------------------------------
+# ---- make explain ------------------------------------------------------------------------
 
-def test_what_explain_shows_compiles_and_has_no_await_left_05_async_tasks(tmp_path: Path) -> None:
+def test_what_explain_shows_compiles(chapter: Chapter, tmp_path: Path) -> None:
     shown = proc.run(["make", "-s", "explain"], cwd=CHAPTER.directory).stdout
     assert not re.search(r"^ *(AWAIT|ASYNC)", shown, re.MULTILINE)
     assert re.search(r"^// +AWAIT", shown, re.MULTILINE) and "async_poll(&self->async" in shown
