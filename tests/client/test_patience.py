@@ -88,6 +88,8 @@ def test_patience_ends_even_while_somebody_types(
         while client.process.poll() is None and time.monotonic() - typing < proc.PATIENCE:
             keyboard.type(b"Hello?\n")
             time.sleep(1 / FAST)  # a person at a keyboard
+        story.check(client.process.poll() is not None, "the client to give up meanwhile",
+                    "it goes on for as long as somebody types")
     client.expect_failure("client: no progress for 10 seconds after 0 bytes of echo")
 
 

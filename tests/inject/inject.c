@@ -241,7 +241,7 @@ static struct {
 
 int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
-    int error = injected("epoll_ctl");
+    int error = operation == EPOLL_CTL_DEL ? 0 : injected("epoll_ctl"); /* needs no memory */
     if (error == 0 && REAL(epoll_ctl)(epoll_fd, operation, fd, event) == -1)
         return -1;
     if (error == 0 && fd < MAX_FD && event != NULL) {
