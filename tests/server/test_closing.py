@@ -326,7 +326,7 @@ def test_connections_that_do_not_finish_are_cut_after_five_seconds(
 
 @ours
 @clean
-@pytest.mark.fault(59, happened="looked once more, and served")
+@pytest.mark.fault(59, happened="served")
 def test_time_in_which_it_was_stopped_does_not_count(
         chapter: Chapter, evenings: dict[Chapter, Evening]) -> None:
     evenings[chapter].go_to_its_end()
