@@ -93,8 +93,9 @@ static void start_thread(struct connection conn)
         return;
     }
     (void)pthread_detach(thread); /* nobody joins it: its stack is freed at its end */
+    /* When we return `conn` is gone, so wait until the thread has its own copy. */
     while (sem_wait(&copied) == -1)
-        continue; /* EINTR; until it is copied, `conn` must stay */
+        continue;
 }
 
 /* Listens on the first address of `host` that works (a name may have several, IPv6 and
@@ -136,7 +137,8 @@ static int open_listener(const char *host, long port, int flags, struct address 
         exit(EXIT_FAILURE);
     }
     freeaddrinfo(list);
-    (void)getsockname(fd, &here->any, &size); /* the real port, if it was 0 */
+    if (getsockname(fd, &here->any, &size) == -1) /* the real port, if it was 0 */
+        err(EXIT_FAILURE, "getsockname");
     return fd;
 }
 

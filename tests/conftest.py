@@ -180,8 +180,8 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter,
     yield start
     with contextlib.ExitStack() as last:  # all of them, whatever goes wrong with one
         checks = [] if getattr(request.node, "has_failed", False) else servers
-        for server in checks:
-            last.callback(server.check_last_words)
+        for server in checks:  # after its end: a leak, for example
+            last.callback(server.expect_no_report)
         for server in servers:
             last.callback(server.stop)
         for server in checks:
@@ -192,7 +192,7 @@ def _server_command(config: pytest.Config) -> str:
     """A foreign client talks to a server that is right, unless it brings its own."""
     if config.getoption("--server") or not config.getoption("--client"):
         return str(config.getoption("--server"))
-    right = Path(__file__).parent / "harness" / "asyncio_echo.py"
+    right = Path(__file__).parent / "peers" / "asyncio_echo.py"
     return shlex.join([sys.executable, str(right), "{port}"])
 
 

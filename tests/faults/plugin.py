@@ -28,7 +28,7 @@ TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "faults.md"
 BEGIN, END = "<!-- written by pytest --write-faults -->\n", "<!-- end -->\n"
 HEAD = ("#", "fault", "how it is tried", *CHAPTERS)
-NO_TEST = "no test"
+NO_TEST, SERVED = "no test", "✓"
 
 Place = tuple[int, str]  # a fault's number and a chapter
 Seen = Mapping[Place, set[str]]
@@ -108,11 +108,11 @@ def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
     story = getattr(item, "funcargs", {}).get("story")
     for mark in item.iter_markers("fault"):
         chapter = getattr(params.get("chapter"), "name", mark.kwargs.get("chapter"))
-        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", "served")
+        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", SERVED)
         for number in mark.args:
             assert number in BY_NUMBER and chapter in CHAPTERS, (
                 f"{item.nodeid}: there is no row for fault({number}, chapter={chapter!r})")
-            yield number, chapter, outcome
+            yield number, chapter, outcome if outcome != "served" else SERVED
 
 
 class Faults:

@@ -138,14 +138,6 @@ class Client:
         self.expect_end()
         self.close()
 
-    def expect_nothing_more(self, within: float = 0.05) -> None:
-        """Nothing is owed, and nothing comes: a wrong server has a short time to send it."""
-        if self.owed:
-            self._fail(f"all {len(self.owed)} bytes to have come", "they have not")
-        if self.ready(select.POLLIN, within):
-            self.take()
-            self._fail("nothing more to come", "the server ended the connection")
-
     def reset(self) -> None:
         """Ends it with a RST; whatever is on the way is lost."""
         self.story.tell(f"{self.name} reset its connection")
@@ -293,10 +285,3 @@ def fill(clients: Sequence[Client], limit: int, quiet: float) -> int:
 def random_bytes(seed: int, size: int) -> bytes:
     """The same each time, and no part of it like another: a swapped or doubled part shows."""
     return random.Random(seed).getrandbits(size * 8).to_bytes(size, "little") if size else b""
-
-
-def can_connect(address: tuple[str, int]) -> bool:
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with contextlib.closing(socket.socket(family)) as probe:
-        return (probe.connect_ex(address) == 0
-                and probe.getsockname() != probe.getpeername())

@@ -16,26 +16,21 @@ import pty
 import re
 import select
 import shlex
-import signal
 import socket
 import struct
-import subprocess
 import tempfile
 import threading
 import time
-from typing import IO, Any, Callable, Iterator, Mapping, Optional, Sequence, Union
+from typing import IO, Any, Callable, Iterator, Sequence, Union
 
 import pytest
 
-import inject
-
-from . import proc
-from .chapters import VARIANT, Chapter, program
+from .chapters import Chapter
 from .proc import PATIENCE, Output, status_name
+from .program import Program, Stream
 from .story import Story, describe, tail
 
 CHUNK = 64 * 1024
-END = PATIENCE * 7 / 3  # more than the ten seconds after which a client itself gives up
 REPORT = re.compile(r"(\d+) guests?, (\d+) echo(?:es)?, (\d+) errors?, \d+\.\d\d s")
 
 Script = Callable[["Conversation"], None]
@@ -180,54 +175,49 @@ class Terminal:
         self.screen.finish()
 
 
-class ClientProgram:
-    """`./client` of a chapter, or the reader's --client, as a process.
+class ClientProgram(Program):
+    """`./client` of a chapter, or the reader's --client. See Program for its options, and
 
     stdin   bytes, which it finds in a file; a descriptor; or PIPE, for type()
     stdout  None, a file that `out` shows; a descriptor; or PIPE, for hear()
-    shell, prefix, env, variant   as for Server
     """
 
+    role = "client"
+    patience = PATIENCE * 7 / 3  # more than the ten seconds after which it gives up itself
+
     def __init__(self, chapter: Chapter, story: Story, *arguments: str, stdin: Stdin = b"",
-                 stdout: Optional[int] = None, stderr: Optional[int] = None, shell: str = "",
-                 prefix: Sequence[str] = (), env: Mapping[str, str] = {},
-                 variant: str = VARIANT, **options: Any) -> None:
-        self.chapter, self.story = chapter, story
-        self.ended: Optional[int] = None
-        self.name = f"{chapter.name}/client"
-        argv = [self.name, *arguments]
-        if chapter.client:  # it takes the port wherever its command has it, and nothing else
+                 stdout: Stream = None, stderr: Stream = None, **options: Any) -> None:
+        self._files = [tempfile.TemporaryFile() for _ in range(3)]
+        told = ""
+        if isinstance(stdin, bytes) and stdin:
+            told = f", with {describe(stdin)} as its stdin"
+            self._files[0].write(stdin)
+            self._files[0].seek(0)
+        command = shlex.split(chapter.client)
+        if command:  # it takes the port wherever its command has it, and nothing else
             port = arguments[arguments.index("--port") + 1]
-            argv = [word.replace("{port}", port) for word in shlex.split(chapter.client)]
-            self.name = shlex.join(argv)
-        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        self._files: list[IO[bytes]] = [self._out, self._err]
-        story.tell(f"started {_as_typed(argv, stdin, shell, env)}")
-        if not chapter.client:
-            env = {**inject.environment(inject.RULES), **env}
-            argv[0] = str(program(chapter, "client", variant))
+            command = [word.replace("{port}", port) for word in command]
         self.started_at = time.monotonic()
-        self.process = proc.start(
-            proc.in_shell([*prefix, *argv], shell), env, stdin=self._open_stdin(stdin),
-            stdout=self._out if stdout is None else stdout,
-            stderr=self._err if stderr is None else stderr, **options)
-        story.witnesses.append(self._testimony)
+        super().__init__(chapter, story, arguments, command, told=told,
+                         stdin=self._files[0] if isinstance(stdin, bytes) else stdin,
+                         stdout=self._files[1] if stdout is None else stdout,
+                         stderr=self._files[2] if stderr is None else stderr, **options)
 
-    def _open_stdin(self, stdin: Stdin) -> Union[int, IO[bytes]]:
-        if not isinstance(stdin, bytes):
-            return stdin
-        if not stdin:
-            return subprocess.DEVNULL
-        file = tempfile.TemporaryFile()
-        file.write(stdin)
-        file.seek(0)
-        self._files.append(file)
-        return file
+    @property
+    def out(self) -> bytes:
+        return _all_of(self._files[1])
 
-    # ---- its stdin and stdout ----
+    @property
+    def err(self) -> str:
+        return _all_of(self._files[2]).decode("utf-8", "replace")
+
+    def said(self) -> Sequence[tuple[str, str]]:
+        out = self.out.decode("utf-8", "backslashreplace")
+        return ("Its stdout:", out), ("Its stderr:", self.err)
+
+    # ---- its stdin and stdout, where they are pipes ----
 
     def type(self, line: bytes) -> None:
-        """Into a pipe that is its stdin."""
         self.story.tell(f"typed {describe(line)}")
         assert self.process.stdin
         try:
@@ -245,10 +235,8 @@ class ClientProgram:
         """The next `count` bytes of stdout, or what there is of them at its end."""
         assert self.process.stdout
         heard = bytearray()
-        poll = select.poll()
-        poll.register(self.process.stdout, select.POLLIN)
         while len(heard) < count:
-            if not poll.poll(PATIENCE * 1000):
+            if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
                 self.story.fail(f"{count} bytes on the client's stdout",
                                 f"after {len(heard)} bytes nothing came for {PATIENCE:g} seconds")
             part = os.read(self.process.stdout.fileno(), count - len(heard))
@@ -263,32 +251,7 @@ class ClientProgram:
                          f"what came is {describe(heard)}")
         self.story.tell(f"read {describe(line)} on the client's stdout")
 
-    @property
-    def out(self) -> bytes:
-        return _all_of(self._out)
-
-    @property
-    def err(self) -> str:
-        return _all_of(self._err).decode("utf-8", "replace")
-
     # ---- its end ----
-
-    def signal(self, number: signal.Signals) -> None:
-        self.story.tell(f"sent {number.name} to the client")
-        os.killpg(self.process.pid, number)
-
-    def wait(self, within: float = END) -> int:
-        try:
-            self.ended = self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            self.story.fail("the client to end", f"it is still running after {within:g} seconds")
-        self.story.tell(f"the client ended with {status_name(self.ended)}")
-        return self.ended
-
-    def expect_exit(self, *statuses: int, within: float = END) -> None:
-        status = self.wait(within)
-        self.story.check(status in statuses, " or ".join(map(status_name, statuses)),
-                         f"it is {status_name(status)}")
 
     def expect_success(self) -> None:
         status = self.wait()
@@ -299,9 +262,8 @@ class ClientProgram:
         """Exit status 1 and one line on stderr, in which all these words stand. A foreign
         client may find other words and other numbers."""
         status = self.wait()
-        if self.chapter.is_foreign:
-            self.story.check(status > 0 and bool(self.err),
-                             "an exit status above 0, and words on stderr",
+        if self.is_foreign:
+            self.story.check(status > 0 and self.err, "a failure, and words on stderr",
                              f"it is {status_name(status)}, and stderr is: {self.err!r}")
             return self.err
         self.story.check(status == 1, "exit status 1", f"it is {status_name(status)}")
@@ -323,36 +285,15 @@ class ClientProgram:
                             f"that is: {lines[-1]!r}")
         guests, echoes, errors = (int(number) for number in found.groups())
         self.story.check((errors == 0) == (self.ended == 0), "an exit status true to its report",
-                         f"'{lines[-1]}' came with {status_name(self.ended)}")
+                         f"'{lines[-1]}' came with {status_name(self.ended or 0)}")
         return guests, echoes, errors
 
-    def _testimony(self) -> str:
-        status = self.process.poll()
-        fate = "is still running" if status is None else f"ended with {status_name(status)}"
-        lines = [f"\nThe client {self.name} {fate}."]
-        if self.out:
-            lines += ["Its stdout:", tail(self.out.decode("utf-8", "backslashreplace"))]
-        if self.err:
-            lines += ["Its stderr:", tail(self.err)]
-        return "\n".join(lines)
-
     def stop(self) -> None:
-        proc.end(self.process)
+        super().stop()
         for pipe in (self.process.stdin, self.process.stdout, *self._files):
             with contextlib.suppress(BrokenPipeError):
                 if pipe:
                     pipe.close()
-
-
-def _as_typed(argv: Sequence[str], stdin: Stdin, shell: str, env: Mapping[str, str]) -> str:
-    words = [word if len(word) <= 60 else f"({len(word)} characters)" for word in argv]
-    typed = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in env.items()),
-                      shlex.join(words)])
-    if shell:
-        typed = f"{typed} {shell}" if shell[0] in "<>2" else f"{shell}; {typed}"
-    if isinstance(stdin, bytes) and stdin:
-        typed += f", with {describe(stdin)} as its stdin"
-    return typed
 
 
 def _all_of(file: IO[bytes]) -> bytes:

@@ -36,7 +36,6 @@ def environment(more: Mapping[str, str] = {}) -> dict[str, str]:
 # gone, for whatever reason, it kills the process groups that we have left behind.
 UNDERTAKER = """
 import os, signal, sys
-os.setsid()
 groups = set()
 for line in sys.stdin:
     (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
@@ -44,6 +43,7 @@ for group in groups:
     try: os.killpg(group, signal.SIGKILL)
     except OSError: pass
 """
+_lock = threading.Lock()
 
 
 @lru_cache(maxsize=None)
@@ -57,7 +57,7 @@ def _undertaker(pid: int) -> IO[bytes]:
 
 
 def _note(what: str, pid: int) -> None:
-    with contextlib.suppress(BrokenPipeError):
+    with _lock:
         _undertaker(os.getpid()).write(f"{what}{pid}\n".encode())
 
 
@@ -65,8 +65,8 @@ def start(command: Sequence[str], env: Mapping[str, str] = {},
           **options: Any) -> "subprocess.Popen[bytes]":
     """A process group of its own, with nothing on its stdin unless `stdin` says so. `env` is
     added to the environment. End it with end()."""
-    options.setdefault("stdin", subprocess.DEVNULL)
-    _undertaker(os.getpid())
+    if options.get("stdin") is None:
+        options["stdin"] = subprocess.DEVNULL
     process = subprocess.Popen([str(word) for word in command], env=environment(env),
                                start_new_session=True, **options)
     _note("+", process.pid)
@@ -103,20 +103,7 @@ def in_shell(command: Sequence[str], shell: str) -> list[str]:
     return ["sh", "-c", line, "sh", *command]
 
 
-def holding(command: Sequence[str], below: int) -> list[str]:
-    """Starts the command with every descriptor below this number in use already."""
-    if not below:
-        return list(command)
-    fill = ("import os, sys\n"
-            "while os.dup(0) < int(sys.argv[1]): pass\n"
-            "for held in range(3, int(sys.argv[1])): os.set_inheritable(held, True)\n"
-            "os.execvp(sys.argv[2], sys.argv[2:])")
-    return [sys.executable, "-c", fill, str(below), *command]
-
-
-def status_name(status: Optional[int]) -> str:
-    if status is None:
-        return "no exit status"
+def status_name(status: int) -> str:
     return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
 
 
@@ -292,7 +279,7 @@ def listening(pid: int, port: int = 0) -> Optional[tuple[str, int]]:
     """The loopback address and the port at which this process, or with a port anybody in its
     network, listens."""
     own = set()
-    for name in _descriptor_entries(pid):
+    for name in _descriptor_entries(pid) if not port else ():
         with contextlib.suppress(OSError):
             own.add(os.readlink(PROC / str(pid) / "fd" / name))
     for table, host in (("tcp", "127.0.0.1"), ("tcp6", "::1")):

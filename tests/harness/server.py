@@ -12,16 +12,15 @@ import signal
 import socket
 import subprocess
 import time
-from typing import IO, Callable, Iterator, Mapping, Optional, Sequence, Union
-
-import inject
+from typing import Any, Callable, Iterator, Optional, Sequence
 
 from . import proc
-from .chapters import VARIANT, Chapter, program
+from .chapters import VARIANT, Chapter
 from .client import Client, Crowd
 from .network import Network
-from .proc import PATIENCE, Output, status_name
-from .story import Story, tail
+from .proc import PATIENCE, Output
+from .program import Program, Stream
+from .story import Story
 
 REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
            "WARNING: ThreadSanitizer", "buffer overflow detected",
@@ -31,62 +30,31 @@ SANITIZED = VARIANT != "plain"
 GLIMPSE = 0.25  # seconds: enough to say "it waits" where that is what we expect
 LOOKS = 6  # at the CPU; one look without load is enough
 
-Stream = Union[None, int, IO[bytes]]
+class Server(Program):
+    """`./server --port 0` of a chapter, or the reader's `command` with {port} in it. See
+    Program for more options, and
 
-
-class Server:
-    """`./server --port 0` of a chapter, or the reader's `command` with {port} in it.
-
-    shell    what a reader would type before or after: "ulimit -n 16", ">&-"
-    prefix   a command that runs it: ["strace", "-f", ...]
-    env      added to its environment
     port     another number than 0; None: without the option
     stdout, stderr   a descriptor of ours instead of a pipe that is read
-    held_below       every descriptor below this number is in use when it starts
     network  where it runs, if not in ours
-    variant  "address" or "thread": with that sanitizer
     """
 
+    role = "server"
+
     def __init__(self, chapter: Chapter, story: Story, *arguments: str, command: str = "",
-                 shell: str = "", prefix: Sequence[str] = (), env: Mapping[str, str] = {},
                  port: Optional[int] = 0, stdout: Stream = None, stderr: Stream = None,
-                 held_below: int = 0, network: Optional[Network] = None,
-                 variant: str = VARIANT) -> None:
-        self.chapter, self.story, self.network = chapter, story, network
-        self.host, self.port = "127.0.0.1", port or 0
-        self.ended: Optional[int] = None  # the exit status, once the test has asked for it
+                 network: Optional[Network] = None, **options: Any) -> None:
+        self.network, self.host = network, "127.0.0.1"
+        self.port = (port or _free_port()) if command else port or 0
         self.clients: list[Client] = []
-        self._foreign = bool(command)
-        if command:
-            self.port = self.port or _free_port()
-            argv = [word.replace("{port}", str(self.port)) for word in shlex.split(command)]
-            self.name = shlex.join(argv)
-        else:
-            options = [] if port is None else ["--port", str(port)]
-            argv = [str(program(chapter, "server", variant)), *options, *arguments]
-            self.name = f"{chapter.name}/server"
-            env = {**inject.environment(inject.RULES), **env}
-        story.tell(f"started {self._as_typed(argv, shell, prefix, env)}")
-        argv = [*(network.enter if network else ()), *prefix, *argv]
-        try:
-            self.process = proc.start(
-                proc.holding(proc.in_shell(argv, shell), held_below), env,
-                stdout=subprocess.PIPE if stdout is None else stdout,
-                stderr=subprocess.PIPE if stderr is None else stderr)
-        except OSError as error:
-            story.fail("the server to start", f"it cannot: {error}")
+        super().__init__(
+            chapter, story, [*(() if port is None else ("--port", str(port))), *arguments],
+            [word.replace("{port}", str(self.port)) for word in shlex.split(command)],
+            enter=network.enter if network else (),
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE if stderr is None else stderr, **options)
         self.log = Output(story, "stdout", self.process.stdout)
         self.errors = Output(story, "stderr", self.process.stderr)
-        story.witnesses.append(self._testimony)
-
-    def _as_typed(self, argv: Sequence[str], shell: str, prefix: Sequence[str],
-                  env: Mapping[str, str]) -> str:
-        named = argv if self._foreign else [self.name, *argv[1:]]
-        variables = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
-        typed = " ".join([*variables, shlex.join([*prefix, *named])])
-        if not shell:
-            return typed
-        return f"{typed} {shell}" if shell[0] in "<>2" else f"{shell}; {typed}"
 
     # ---- starting ----
 
@@ -100,15 +68,11 @@ class Server:
         return self
 
     def _is_ready(self) -> bool:
-        if self._foreign:
+        line = LISTENING.search(self.log.text)
+        found = (line[1].strip("[]"), int(line[2])) if line else None
+        if self.is_foreign:
             found = proc.listening(self.process.pid, self.port)
-        elif self.process.stdout:
-            line = LISTENING.search(self.log.text)
-            found = (line[1].strip("[]"), int(line[2])) if line else None
-        else:
-            found = proc.listening(self.process.pid)
-        # With stdout closed by `shell` its line goes nowhere.
-        if not found and not self._foreign and not self.log.is_open():
+        elif not found and not self.log.is_open():
             found = proc.listening(self.process.pid)
         if found:
             self.host, self.port = found
@@ -171,7 +135,7 @@ class Server:
 
     @property
     def pids(self) -> list[int]:
-        return proc.session_members(self.process.pid) if self._foreign else [self.process.pid]
+        return proc.session_members(self.process.pid) if self.is_foreign else [self.process.pid]
 
     def descriptors(self) -> int:
         return proc.descriptors(self.pids)
@@ -202,7 +166,7 @@ class Server:
     def expect_resident(self, at_most: int, room: int = 4 << 20) -> None:
         """A little more is no leak, and a heap with a garbage collector grows at first. A
         sanitizer keeps on purpose what was freed."""
-        room = max(room, 32 << 20) if self._foreign else room
+        room = max(room, 32 << 20) if self.is_foreign else room
         kept = proc.eventually(lambda: SANITIZED or self.resident() - at_most < room)
         self.story.check(kept, f"memory to come back to what it was, {at_most >> 10} KiB",
                          f"it is {self.resident() >> 10} KiB")
@@ -228,14 +192,10 @@ class Server:
 
     # ---- signals ----
 
-    def signal(self, number: signal.Signals) -> None:
-        self.story.tell(f"sent {number.name} to the server")
-        os.killpg(self.process.pid, number)
-
     def pause(self) -> None:
         self.signal(signal.SIGSTOP)
         asleep = proc.eventually(lambda: all(proc.state(p) in ("T", "gone") for p in self.pids))
-        self.story.check(asleep, "the server to stop", "it did not")
+        self.story.check(asleep, "the server to stop", f"it is {proc.state(self.process.pid)}")
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
@@ -251,18 +211,6 @@ class Server:
 
     # ---- ending ----
 
-    def expect_exit(self, *statuses: int, within: float = PATIENCE) -> None:
-        """Waits for the end; the exit status must be one of these (-15: by SIGTERM)."""
-        wanted = " or ".join(map(status_name, statuses))
-        try:
-            self.ended = self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            self.story.fail(f"the server to end with {wanted} within {within:g} seconds",
-                            "it is still running")
-        self.story.check(self.ended in statuses, f"the server to end with {wanted}",
-                         f"it ended with {status_name(self.ended)}")
-        self.story.tell(f"the server ended with {status_name(self.ended)}")
-
     def expect_health(self) -> None:
         """At the end of every test: it lives, unless it was told to end, and no sanitizer has
         complained."""
@@ -270,20 +218,16 @@ class Server:
             proc.eventually(lambda: self.process.poll() is not None)
         if self.ended is None and self.process.poll() is not None:
             self.story.fail("the server to live", "it has ended by itself")
-        self._expect_no_report()
+        self.expect_no_report()
 
-    def _expect_no_report(self) -> None:
+    def expect_no_report(self) -> None:
         if any(report in self.errors.text for report in REPORTS):
             self.story.fail("no report of a sanitizer", "there is one")
 
-    def _testimony(self) -> str:
-        proc.eventually(lambda: self.process.poll() is not None, 0.2)  # it may be dying now
-        status = self.process.poll()
-        fate = "is still running" if status is None else f"ended with {status_name(status)}"
-        if status is not None:
+    def said(self) -> Sequence[tuple[str, str]]:
+        if self.process.poll() is not None:
             self.errors.finish(within=1)  # its last words may still be on their way
-        words = f"\nIts last words on stderr:\n{tail(self.errors.text)}"
-        return f"\nThe server {self.name} {fate}.{words if self.errors.text else ''}"
+        return [("Its last words on stderr:", self.errors.text)]
 
     def stop(self) -> None:
         """Whatever happened: afterwards there is neither process nor open socket."""
@@ -293,13 +237,9 @@ class Server:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 os.killpg(self.process.pid, signal.SIGTERM)  # leaks are reported at an exit
                 self.process.wait(8)
-        proc.end(self.process)
+        super().stop()
         for output in (self.log, self.errors):
             output.finish()
-
-    def check_last_words(self) -> None:
-        """After stop(): what was said at the very end, leaks for example."""
-        self._expect_no_report()
 
 
 def _free_port() -> int:

@@ -97,22 +97,19 @@ def together(count: int) -> Script:
 
 
 class Held:
-    """Receives, and echoes when the test says so."""
+    """A script that receives a message, and echoes it when the test says so."""
 
-    def __init__(self, count: int) -> None:
-        self.heard = threading.Semaphore(0)
+    def __init__(self) -> None:
+        self.received = threading.Semaphore(0)
         self.go_on = threading.Event()
-        self.count = count  # bytes, on each connection
 
     def __call__(self, conversation: Conversation) -> None:
-        """receives, and echoes when it is told to"""
-        heard = b""
-        while len(heard) < self.count:
-            heard += conversation.socket.recv(CHUNK)
-        self.heard.release()
+        """receives a message, and echoes it when it is told to"""
+        data = conversation.socket.recv(CHUNK)
+        self.received.release()
         while not self.go_on.wait(0.05) and not conversation.peer.over.is_set():
             pass
-        conversation.send(heard)
+        conversation.send(data)
         echo(conversation)
 
 

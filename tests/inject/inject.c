@@ -61,7 +61,7 @@ struct rule {
 static struct rule rules[MAX_RULES];
 static struct rule *eintr, *eagain, *cut; /* NULL: not asked for */
 static long speed = 1;
-static char addresses[512];
+static char *addresses; /* of many.test */
 
 static void note(struct rule *rule)
 {
@@ -85,8 +85,10 @@ __attribute__((constructor)) static void read_rules(void)
     for (word = strtok_r(word, " ", &rest); word != NULL && rule < rules + MAX_RULES;
          word = strtok_r(NULL, " ", &rest)) {
         char and_after = 0;
-        if (sscanf(word, "names=%511s", addresses) == 1)
+        if (strncmp(word, "names=", 6) == 0) {
+            addresses = word + 6;
             continue;
+        }
         int found = sscanf(word, "%23[a-z_0-9]:%d@%ld%c%ld", rule->name, &rule->error,
                            &rule->first, &and_after, &rule->last);
         if (found == 3)
@@ -239,7 +241,7 @@ static struct {
 
 int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
-    int error = injected("epoll_ctl");
+    int error = operation == EPOLL_CTL_DEL ? 0 : injected("epoll_ctl"); /* needs no memory */
     if (error == 0 && REAL(epoll_ctl)(epoll_fd, operation, fd, event) == -1)
         return -1;
     if (error == 0 && fd < MAX_FD && event != NULL) {
@@ -402,7 +404,7 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
         errno = error;
         return EAI_SYSTEM;
     }
-    if (host == NULL || strcmp(host, "many.test") != 0)
+    if (host == NULL || addresses == NULL || strcmp(host, "many.test") != 0)
         return REAL(getaddrinfo)(host, service, hints, list);
     for (text = strtok_r(text, ",", &rest); text != NULL && error == 0;
          text = strtok_r(NULL, ",", &rest)) {

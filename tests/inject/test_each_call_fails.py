@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Iterator, TypeVar
+from typing import Callable, Iterator
 
 import pytest
 
@@ -19,9 +19,10 @@ import inject
 from harness import proc
 from harness.chapters import VARIANT, Chapter, program
 from harness.machine import THOROUGH
+from harness.peer import echo
 from harness.story import Story
-from inject.runs import (ERRANDS, SERVED, TURNED_AWAY, ClientRun, Errand, ServerRun, echo_server,
-                         run_client, run_server)
+from harness.visits import StartPeer
+from inject.runs import ERRANDS, SERVED, TURNED_AWAY, Run, run_client, run_server
 from inject.table import CLIENT, FREQUENT, OTHER, SERVER, Table
 
 pytestmark = [
@@ -30,7 +31,6 @@ pytestmark = [
 ]
 
 AT_ONCE = 8  # runs; most of the time they wait
-Run = TypeVar("Run", ServerRun, ClientRun)
 
 
 def _fail_each(story: Story, table: Table, directory: Path, run: Callable[[str, Path], Run],
@@ -64,12 +64,12 @@ def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
     inject.environment("cut=1"), program(chapter, "server")  # built before there are several threads
     usual = run_server(chapter, "", tmp_path)
 
-    def is_right(run: ServerRun, unnoticed: bool) -> bool:
-        if not run.listened:
-            return not unnoticed and run.stopped == 1 and run.stderr.startswith("server: ")
+    def is_right(run: Run, unnoticed: bool) -> bool:
+        if not run.right:
+            return not unnoticed and run.status == 1 and run.stderr.startswith("server: ")
         turned_away = run.peers.count(TURNED_AWAY)
         return (run.ended is None and run.calm and run.descriptors <= usual.descriptors
-                and run.stopped == (0 if chapter.clean_end else -15)
+                and run.status == (0 if chapter.clean_end else -15)
                 and run.peers.count(SERVED) + turned_away == len(run.peers)
                 and turned_away <= (0 if unnoticed else 1)
                 and bool(run.stderr or not turned_away))
@@ -81,22 +81,23 @@ def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
 
 @pytest.mark.of_clients
 @pytest.mark.fault(13, 27, happened="exit 1")
-@pytest.mark.parametrize("errand", ERRANDS, ids=lambda errand: errand.name)
+@pytest.mark.parametrize("errand", ERRANDS)
 def test_when_a_call_of_a_client_fails_it_says_so(
-        chapter: Chapter, story: Story, tmp_path: Path, errand: Errand) -> None:
+        chapter: Chapter, story: Story, tmp_path: Path, start_peer: StartPeer,
+        errand: str) -> None:
     inject.environment("cut=1"), program(chapter, "client")
 
-    def is_right(run: ClientRun, unnoticed: bool) -> bool:
+    def is_right(run: Run, unnoticed: bool) -> bool:
         if run.status == 0:
             return run.right and not run.stderr
         return (not unnoticed and run.status == 1 and run.stderr.startswith("client: ")
                 and run.stderr.count("\n") == 1 and "no progress" not in run.stderr)
 
-    with echo_server() as port:
-        usual = run_client(chapter, errand, port, "", tmp_path)
-        story.check(is_right(usual, True), "a run in which nothing fails to be right", f"{usual}")
-        _fail_each(story, CLIENT, tmp_path,
-                   lambda rules, note: run_client(chapter, errand, port, rules, note), is_right)
+    port = start_peer(echo).port
+    usual = run_client(chapter, errand, port, "", tmp_path)
+    story.check(is_right(usual, True), "a run in which nothing fails to be right", f"{usual}")
+    _fail_each(story, CLIENT, tmp_path,
+               lambda rules, note: run_client(chapter, errand, port, rules, note), is_right)
 
 
 @pytest.mark.parametrize("name", ["server", "client"])

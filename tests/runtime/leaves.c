@@ -17,6 +17,7 @@ static struct tcp_listener listener;
 static struct address here, peer;
 static struct tcp_stream streams[2]; /* what a connect opens */
 static struct notify notify;
+static struct semaphore semaphore;
 static struct counts counts;
 static struct inbox inbox;
 static struct message message, *received;
@@ -34,92 +35,16 @@ union any {
     struct notified notified;
     struct join join;
     struct tasks_drained drained;
-    struct until_stop until;
+    struct stopped stopped;
+    struct semaphore_acquire acquire;
     struct inbox_receive receive;
     struct offload offload;
     struct timeout timeout;
-    struct race race;
     struct tcp_idle idle;
 };
-static union any first, second, inner[4];
+static union any first, second, inner[2];
 
-/* ---- the leaves -------------------------------------------------------------------- */
-
-static void prepare_nothing(void)
-{
-}
-
-static void prepare_stream(void)
-{
-    pair_open(&pair);
-}
-
-static void prepare_full_stream(void)
-{
-    pair_open(&pair);
-    pair_fill(&pair);
-}
-
-static void cause_data(void)
-{
-    check(say(&pair, "ab") == 2);
-}
-
-static void cause_room(void)
-{
-    check(hear(&pair) > 0);
-}
-
-static void prepare_listener(void)
-{
-    tcp_listen(&listener, "127.0.0.1", 0, &here);
-}
-
-static void cause_connections(void)
-{
-    for (int i = 0; i < 2; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        check(connect(fd, &here.any, sizeof here.v4) == 0);
-    }
-}
-
-static void prepare_inbox(void)
-{
-    check(inbox_open(&inbox) == 0);
-}
-
-static void cause_message(void)
-{
-    inbox_send(&inbox, &message);
-}
-
-static void prepare_task(void)
-{
-    start(&counts.handle, probe, probe(&counts));
-    turn();
-}
-
-static void prepare_detached_task(void)
-{
-    start(NULL, probe, probe(&counts));
-    turn();
-}
-
-static void cause_end(void)
-{
-    counts.on_poll = ready;
-    wake(&counts);
-}
-
-static void cause_notification(void)
-{
-    notify_all(&notify);
-}
-
-static void cause_time(void)
-{
-    pass(20000);
-}
+/* ---- the leaves ---------------------------------------------------------------------- */
 
 static long work(void *argument)
 {
@@ -129,25 +54,43 @@ static long work(void *argument)
     return 0;
 }
 
-static void cause_result(void)
-{
-    go = true;
-}
-
-/* What a combinator awaits: two for each of first and second. */
+/* What a combinator awaits. */
 static struct future *inner_read(union any *at)
 {
-    union any *its = &inner[at == &first ? 0 : 2];
+    union any *its = &inner[at == &second];
     its->read = tcp_read(&pair.stream, &byte, 1);
     return &its->future;
 }
 
 static struct future *inner_sleep(union any *at)
 {
-    union any *its = &inner[at == &first ? 1 : 3];
+    union any *its = &inner[at == &second];
     its->sleep = sleep_for(FOREVER);
     return &its->future;
 }
+
+#define DO(name, ...)                                                                   \
+    static void name(void)                                                              \
+    {                                                                                   \
+        __VA_ARGS__;                                                                    \
+    }
+DO(nothing, (void)0)
+DO(a_stream, pair_open(&pair))
+DO(a_full_stream, pair_open(&pair); pair_fill(&pair))
+DO(a_listener, tcp_listen(&listener, "127.0.0.1", 0, &here))
+DO(an_inbox, check(inbox_open(&inbox) == 0))
+DO(a_task, start(&counts.handle, probe, probe(&counts)); turn())
+DO(a_detached_task, start(NULL, probe, probe(&counts)); turn())
+
+DO(data, check(say(&pair, "ab") == 2))
+DO(room, check(hear(&pair) > 0))
+DO(connections, connect_to(&here); connect_to(&here))
+DO(a_message, inbox_send(&inbox, &message))
+DO(the_end, counts.on_poll = ready; wake(&counts))
+DO(a_notification, notify_all(&notify))
+DO(permits, semaphore_release(&semaphore); semaphore_release(&semaphore))
+DO(time_passes, pass(20000))
+DO(a_result, go = true)
 
 #define LEAF(name, value)                                                               \
     static void make_##name(union any *at)                                              \
@@ -162,12 +105,12 @@ LEAF(sleep, sleep_for(10000))
 LEAF(notified, notified(&notify))
 LEAF(join, counts.handle)
 LEAF(drained, tasks_drained())
-LEAF(until, until_stop(inner_sleep(at)))
+LEAF(stopped, stopped())
+LEAF(acquire, semaphore_acquire(&semaphore))
 LEAF(receive, inbox_receive(&inbox, &received))
 LEAF(offload, offload(work, NULL))
 LEAF(timeout, timeout(inner_sleep(at), 10000))
-LEAF(race, race(inner_read(at), inner_sleep(at)))
-LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10))
+LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10000))
 
 enum sharing { ONE, EACH_ITS_OWN, ALL };
 static const struct leaf {
@@ -177,20 +120,20 @@ static const struct leaf {
     void (*cause)(void);
     enum sharing sharing; /* for two of them: impossible; two events; the same event */
 } leaves[] = {
-    {"tcp_read", prepare_stream, make_read, cause_data, ALL},
-    {"tcp_write_all", prepare_full_stream, make_write_all, cause_room, ALL},
-    {"tcp_accept", prepare_listener, make_accept, cause_connections, ALL},
-    {"tcp_connect", prepare_listener, make_connect, prepare_nothing, EACH_ITS_OWN},
-    {"sleep", prepare_nothing, make_sleep, cause_time, EACH_ITS_OWN},
-    {"notified", prepare_nothing, make_notified, cause_notification, ALL},
-    {"join", prepare_task, make_join, cause_end, ONE},
-    {"tasks_drained", prepare_detached_task, make_drained, cause_end, ALL},
-    {"until_stop", prepare_nothing, make_until, stop_now, ALL},
-    {"inbox_receive", prepare_inbox, make_receive, cause_message, ALL},
-    {"offload", prepare_nothing, make_offload, cause_result, EACH_ITS_OWN},
-    {"timeout", prepare_nothing, make_timeout, cause_time, EACH_ITS_OWN},
-    {"race", prepare_stream, make_race, cause_data, ALL},
-    {"tcp_idle", prepare_stream, make_idle, cause_data, ALL},
+    {"tcp_read", a_stream, make_read, data, ALL},
+    {"tcp_write_all", a_full_stream, make_write_all, room, ALL},
+    {"tcp_accept", a_listener, make_accept, connections, ALL},
+    {"tcp_connect", a_listener, make_connect, nothing, EACH_ITS_OWN},
+    {"tcp_idle", a_stream, make_idle, data, ALL},
+    {"sleep", nothing, make_sleep, time_passes, EACH_ITS_OWN},
+    {"timeout", nothing, make_timeout, time_passes, EACH_ITS_OWN},
+    {"join", a_task, make_join, the_end, ONE},
+    {"tasks_drained", a_detached_task, make_drained, the_end, ALL},
+    {"notified", nothing, make_notified, a_notification, ALL},
+    {"semaphore_acquire", nothing, make_acquire, permits, ALL},
+    {"stopped", nothing, make_stopped, stop_now, ALL},
+    {"inbox_receive", an_inbox, make_receive, a_message, ALL},
+    {"offload", nothing, make_offload, a_result, EACH_ITS_OWN},
 };
 
 /* ---- the questions ----------------------------------------------------------------- */
@@ -204,11 +147,19 @@ static void ask_all(void (*question)(const struct leaf *leaf), enum sharing leas
         about = leaves[i].name;
         counts = (struct counts){0};
         notify = (struct notify){0};
+        semaphore = (struct semaphore){0};
         go = false;
+        pair.other = pair.stream.source.fd = inbox.event.fd = listener.source.fd = -1;
+        streams[0].source.fd = streams[1].source.fd = -1;
         leaves[i].prepare();
         question(&leaves[i]);
         future_drop(&first.future);
         future_drop(&second.future);
+        pair_close(&pair);
+        tcp_listener_close(&listener);
+        tcp_stream_close(&streams[0]);
+        tcp_stream_close(&streams[1]);
+        inbox_close(&inbox);
         runtime_close();
         check(runtime_open() == 0);
     }

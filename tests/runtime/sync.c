@@ -3,7 +3,6 @@
 #include "unit.h"
 
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -26,46 +25,114 @@ TEST(a_notification_that_nobody_waits_for_is_kept_and_two_are_one)
     check(await(timeout, timeout(&again.future, 2)) == TIMED_OUT);
 }
 
-TEST(a_notification_that_somebody_waits_for_is_not_kept)
+/* ---- semaphore ------------------------------------------------------------------------- */
+
+static struct semaphore semaphore;
+
+TEST(a_semaphore_lets_so_many_go_on_and_the_next_wait_in_their_order)
 {
-    start(&one.handle, notified, notified(&notify));
-    start(&two.handle, notified, notified(&notify));
+    struct join handles[4];
+
+    semaphore.permits = 2;
+    for (int i = 0; i < 4; i++)
+        start(&handles[i], semaphore_acquire, semaphore_acquire(&semaphore));
     turn();
-    notify_all(&notify);
-    check(join(&one.handle) == 0 && join(&two.handle) == 0);
-    struct notified again = notified(&notify);
-    check(await(timeout, timeout(&again.future, 2)) == TIMED_OUT);
+    check(join(&handles[0]) == 0 && join(&handles[1]) == 0 && semaphore.permits == 0);
+    semaphore_release(&semaphore);
+    check(join(&handles[2]) == 0);
+    turn();
+    semaphore_release(&semaphore);
+    check(join(&handles[3]) == 0 && semaphore.permits == 0);
+    semaphore_release(&semaphore);
+    check(semaphore.permits == 1);
 }
 
-/* ---- until_stop ------------------------------------------------------------------------ */
-
-TEST(work_that_ends_before_the_stop_has_its_own_number)
+TEST(a_permit_that_was_given_to_a_task_which_is_cancelled_goes_to_the_next)
 {
-    struct probe work = probe(&one);
-    one.on_poll = ready;
-    check(await(until_stop, until_stop(&work.future)) == 7);
+    struct join handles[2];
+
+    for (int i = 0; i < 2; i++)
+        start(&handles[i], semaphore_acquire, semaphore_acquire(&semaphore));
+    turn();
+    semaphore_release(&semaphore);
+    cancel(&handles[0]); /* woken, and dropped before its turn */
+    check(join(&handles[1]) == 0);
+    check(semaphore.permits == 0);
 }
+
+TEST(a_newcomer_does_not_take_the_permit_of_who_was_woken)
+{
+    struct join handles[2];
+
+    start(&handles[0], semaphore_acquire, semaphore_acquire(&semaphore));
+    turn();
+    semaphore_release(&semaphore);
+    start(&handles[1], semaphore_acquire, semaphore_acquire(&semaphore));
+    check(join(&handles[0]) == 0);
+    turn();
+    cancel(&handles[1]);
+}
+
+/* ---- stopped, and AWAIT_UNTIL ----------------------------------------------------------- */
+
+struct until {
+    struct future future;
+    struct async async;
+    struct future *work, *other;
+};
+
+static long until_poll(struct future *future, struct waker *waker)
+{
+    struct until *self = (struct until *)future;
+    long number;
+
+    ASYNC_BEGIN;
+    AWAIT_UNTIL(number, self->work, self->other);
+    ASYNC_END;
+    return number;
+}
+ASYNC_VTABLE(until);
+
+static struct until until(struct future *work, struct future *other)
+{
+    return (struct until){.future = {&until_vtable}, .work = work, .other = other};
+}
+
+static struct stopped stop; /* a task may outlive the test */
+static struct probe work;
 
 TEST(work_that_is_ready_counts_more_than_the_stop)
 {
-    struct probe work = probe(&one);
     one.on_poll = ready;
+    work = probe(&one);
+    stop = stopped();
     stop_now();
     check(stop_requested());
-    check(await(until_stop, until_stop(&work.future)) == 7);
+    check(await(until, until(&work.future, &stop.future)) == 7);
 }
 
 TEST(work_that_waits_is_dropped_when_the_runtime_is_stopped)
 {
-    struct probe work = probe(&one);
-    struct until_stop until = until_stop(&work.future);
-
-    start(&two.handle, until_stop, until);
+    work = probe(&one);
+    stop = stopped();
+    start(&two.handle, until, until(&work.future, &stop.future));
     turn();
     check(one.polls == 1 && one.drops == 0);
     stop_now();
-    check(join(&two.handle) == STOPPED);
+    check(join(&two.handle) == INTERRUPTED);
     check(one.drops == 1);
+}
+
+TEST(what_ends_the_wait_may_be_used_again_while_it_is_pending)
+{
+    struct sleep sleep = sleep_for(1), again = sleep_for(FOREVER);
+
+    stop = stopped();
+    check(await(until, until(&sleep.future, &stop.future)) == 0);
+    start(&two.handle, until, until(&again.future, &stop.future));
+    turn();
+    stop_now();
+    check(join(&two.handle) == INTERRUPTED);
 }
 
 /* A used-up budget is not "nothing there". */
@@ -77,57 +144,15 @@ TEST(work_that_has_used_up_its_budget_is_not_stopped)
     check(say(&pair, "x") == 1);
     turn();
     struct tcp_read read = tcp_read(&pair.stream, buffer, 1);
-    struct until_stop until = until_stop(&read.future);
+    stop = stopped();
+    struct until both = until(&read.future, &stop.future);
     stop_now();
     coop_budget = 0;
-    check(future_poll(&until.future, &waiting.waker) == PENDING);
+    check(future_poll(&both.future, &waiting.waker) == PENDING);
     check(waiting.rung > 0);
     coop_budget = COOP_BUDGET;
-    check(future_poll(&until.future, &waiting.waker) == 1);
+    check(future_poll(&both.future, &waiting.waker) == 1);
     pair_close(&pair);
-}
-
-TEST(a_limit_does_not_end_work_that_has_used_up_its_budget)
-{
-    struct bell waiting = bell();
-
-    pair_open(&pair);
-    check(say(&pair, "x") == 1);
-    turn();
-    struct tcp_read read = tcp_read(&pair.stream, buffer, 1);
-    struct timeout limit = timeout(&read.future, 1000);
-    pass(2000);
-    coop_budget = 0;
-    check(future_poll(&limit.future, &waiting.waker) == PENDING);
-    coop_budget = COOP_BUDGET;
-    check(future_poll(&limit.future, &waiting.waker) == 1);
-    pair_close(&pair);
-}
-
-/* A combinator that polls only who was woken, with a waker of its own. */
-struct picky {
-    struct future future;
-    struct waker own, *outer;
-    bool woken;
-    struct sleep forever;
-    struct until_stop until;
-};
-
-static void picky_wake(struct waker *waker)
-{
-    struct picky *self = (struct picky *)(void *)((char *)waker - offsetof(struct picky, own));
-    self->woken = true;
-    self->outer->wake(self->outer);
-}
-
-static long picky_poll(struct future *future, struct waker *waker)
-{
-    struct picky *self = (struct picky *)future;
-    bool woken = self->woken;
-
-    self->outer = waker;
-    self->woken = false;
-    return woken ? future_poll(&self->until.future, &self->own) : PENDING;
 }
 
 static void signal_soon(int number)
@@ -140,30 +165,15 @@ static void signal_soon(int number)
     }
 }
 
-TEST(ctrl_c_reaches_a_future_behind_a_waker_of_its_own)
-{
-    static const struct future_vtable vtable = {picky_poll, NULL};
-    struct picky picky = {.future = {&vtable}, .own = {picky_wake}, .woken = true};
-
-    stop_on_signals();
-    picky.forever = sleep_for(FOREVER);
-    picky.until = until_stop(&picky.forever.future);
-    signal_soon(SIGINT);
-    check(block_on(&picky.future) == STOPPED);
-}
-
 /* ---- the two signals ------------------------------------------------------------------- */
 
-TEST(sigterm_stops_all_who_wait_in_until_stop)
+TEST(sigterm_stops_all_who_wait_for_the_stop)
 {
-    static struct sleep sleeps[2];
-
     stop_on_signals();
-    sleeps[0] = sleeps[1] = sleep_for(FOREVER);
-    start(&one.handle, until_stop, until_stop(&sleeps[0].future));
-    start(&two.handle, until_stop, until_stop(&sleeps[1].future));
+    start(&one.handle, stopped, stopped());
+    start(&two.handle, stopped, stopped());
     signal_soon(SIGTERM);
-    check(join(&one.handle) == STOPPED && join(&two.handle) == STOPPED);
+    check(join(&one.handle) == 0 && join(&two.handle) == 0);
 }
 
 /* The signal that ends a child which does this; 0: none. */
@@ -210,8 +220,7 @@ static void signal_before_it_is_asked_for(void)
     (void)sigemptyset(&both);
     (void)sigaddset(&both, SIGINT);
     (void)raise(SIGINT); /* blocked: it stays until the loop looks */
-    struct sleep forever = sleep_for(FOREVER);
-    if (await(until_stop, until_stop(&forever.future)) != STOPPED)
+    if (await(stopped, stopped()) != 0)
         _exit(1);
     (void)usleep(700000); /* within half a second it is taken for the same one */
     (void)raise(SIGINT);
@@ -237,47 +246,22 @@ TEST(a_stream_that_outlives_block_on_can_be_closed)
     tcp_listener_close(&listener);
 }
 
-TEST(a_stream_that_outlives_the_runtime_can_be_closed)
-{
-    pair_open(&pair);
-    runtime_close();
-    pair_close(&pair);
-    check(runtime_open() == 0);
-}
-
-TEST(a_stream_of_the_first_block_on_is_read_in_the_second)
-{
-    pair_open(&pair);
-    turn();
-    check(say(&pair, "x") == 1);
-    check(await(tcp_read, tcp_read(&pair.stream, buffer, 100)) == 1);
-    pair_close(&pair);
-}
-
 TEST(two_runtimes_one_after_the_other_share_nothing)
 {
     for (int i = 0; i < 3; i++) {
-        struct sleep forever = sleep_for(FOREVER);
         stop_on_signals();
         check(!stop_requested());
         one = two = (struct counts){0};
         start(NULL, probe, probe(&one));
         start(NULL, sleep, sleep_for(100000));
-        start(NULL, until_stop, until_stop(&((struct sleep[1]){sleep_for(FOREVER)})->future));
+        start(NULL, stopped, stopped());
         (void)raise(SIGTERM);
-        check(await(until_stop, until_stop(&forever.future)) == STOPPED);
+        check(await(stopped, stopped()) == 0);
         runtime_close();
         check(one.drops == 1);
         check(runtime_open() == 0);
-        check(!timers_exist());
+        check(timer_count == 0);
     }
-}
-
-TEST(a_task_left_by_one_block_on_goes_on_in_the_next)
-{
-    start(&one.handle, sleep, sleep_for(5));
-    turn();
-    check(join(&one.handle) == 0);
 }
 
 TEST(a_runtime_without_descriptors_does_not_open)

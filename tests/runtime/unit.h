@@ -3,9 +3,9 @@
  *   unit.c       the runner; memory that can run out; the helpers below
  *   leaves.c     what every leaf must do, asked of each in turn
  *   tasks.c      wake, join, cancel, drop
- *   time.c       sleep, timeout, race, the budget
+ *   time.c       sleep, timeout, the budget
  *   net.c        TCP
- *   sync.c       notify, semaphore, stop, the two signals, open and close
+ *   sync.c       notify, semaphore, stop, two signals, open and close
  *   threads.c    the inbox and offload; also run under ThreadSanitizer
  *   mistakes.c   each must abort, and name the rule that it breaks
  *
@@ -26,19 +26,17 @@
 #include "task.h"
 #include "timer.h"
 
-#define TEST(name) UNIT(name, NULL)
-
-/* A test that must abort, with `rule` among its last words. */
-#define ABORTS(name, rule) UNIT(name, rule)
-
-#define UNIT(name, rule)                                                                \
+#define TEST(name)                                                                      \
     static void name(void);                                                             \
     __attribute__((constructor)) static void add_##name(void)                           \
     {                                                                                   \
-        add_unit(#name, rule, name);                                                    \
+        add_unit(#name, name);                                                          \
     }                                                                                   \
     static void name(void)
-void add_unit(const char *name, const char *rule, void (*run)(void));
+void add_unit(const char *name, void (*run)(void));
+
+/* A test that must abort, with `rule` among its last words: test_runtime.py checks it. */
+#define ABORTS(name, rule) TEST(name)
 
 /* Like assert(), also where NDEBUG is defined. */
 #define check(condition) ((condition) ? (void)0 : failed(__FILE__, __LINE__, #condition))
@@ -58,8 +56,9 @@ extern int allocations_left;
     check(task_spawn(&((struct type[1]){__VA_ARGS__})->future, sizeof(struct type),     \
                      (handle)) == 0)
 
-long join(struct join *handle);  /* await it, where it is */
+long join(struct join *handle);   /* await it, where it is */
 void cancel(struct join *handle); /* and drop the handle */
+void detach(struct join *handle);
 void turn(void);
 void pass(int64_t ms); /* moves the clock, as if the process had been stopped */
 
@@ -100,6 +99,7 @@ struct pair {
 void pair_open(struct pair *pair);     /* of the Unix kind: every byte is there at once */
 void pair_open_tcp(struct pair *pair); /* through a listener */
 void pair_close(struct pair *pair);
+int connect_to(const struct address *there); /* a plain socket */
 void pair_fill(struct pair *pair); /* until the stream can send no more */
 long say(struct pair *pair, const char *text);
 long hear(struct pair *pair); /* reads and drops all that is there: how much */

@@ -1,0 +1,154 @@
+"""make, in copies of the repository: what it builds, what it leaves alone, and what it says.
+
+The compiler is a script that notes how it was called. That each chapter compiles is seen by
+every other test; .ci/run does it with -Werror, with gcc and clang."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import proc
+from harness.chapters import CHAPTERS, REPOSITORY, Chapter, mirror
+from harness.story import Story
+
+pytestmark = pytest.mark.ours_only("its Makefiles")
+
+COMPILER = """#!/bin/sh
+# Before the last argument stands -o.
+echo "$@" >>"{log}"
+for last; do :; done
+echo "#!/bin/sh" >"$last"
+chmod +x "$last"
+"""
+NAMES = [chapter.name for chapter in CHAPTERS]
+
+
+def make(story: Story, directory: Path, *arguments: str, fails: bool = False,
+         **env: str) -> str:
+    """Returns what it says on stdout and stderr."""
+    typed = " ".join([*(f"{name}={value}" for name, value in env.items()), "make", *arguments])
+    story.tell(f"typed {typed} in {directory.name}/")
+    made = proc.run(["make", *arguments], env, cwd=directory, within=300,
+                    stderr=subprocess.STDOUT)
+    story.check((made.returncode != 0) == fails, f"{typed} to {'fail' if fails else 'succeed'}",
+                f"it says:\n{made.stdout}")
+    return made.stdout
+
+
+def files(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*")
+            if path.is_symlink() or not path.is_dir()}
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A copy of the repository without its tests, in a folder with a blank in its name."""
+    copy = tmp_path / "a copy"
+    for name in NAMES:
+        mirror(REPOSITORY / name, copy / name)
+    (copy / "Makefile").write_bytes((REPOSITORY / "Makefile").read_bytes())
+    return copy
+
+
+@pytest.fixture
+def compiler(tmp_path: Path) -> Path:
+    """Its calls are noted beside it, in compiler.log."""
+    path = tmp_path / "compiler"
+    path.write_text(COMPILER.format(log=path.with_suffix(".log")))
+    path.chmod(0o755)
+    return path
+
+
+def test_a_chapter_copied_elsewhere_builds_once(
+        chapter: Chapter, story: Story, compiler: Path, tmp_path: Path) -> None:
+    alone = mirror(chapter.directory, tmp_path / "elsewhere" / chapter.name)
+    said = make(story, alone, "-s", f"CC={compiler}")
+    story.check(not said, "not a word", f"it says:\n{said}")
+    story.check("Nothing to be done" in make(story, alone, f"CC={compiler}"),
+                "a second make to build nothing", "it builds something")
+
+
+def test_common_is_the_same_in_each_chapter() -> None:
+    first, *others = (REPOSITORY / name / "common" for name in NAMES)
+    for other in others:
+        assert files(first) == files(other)
+        for name in files(first):
+            same = (first / name).read_bytes() == (other / name).read_bytes()
+            assert same, f"diff {first / name} {other / name}"
+
+
+def test_a_chapters_name_leaves_its_programs_at_the_top(
+        whole: Path, story: Story, compiler: Path) -> None:
+    for name in ("03-select", "04-epoll"):
+        said = make(story, whole, name, f"CC={compiler}").splitlines()
+        story.check("./server" in said[-2] and "./client" in said[-1],
+                    "two lines at the end that say what to type next", f"they are {said[-2:]}")
+        for program in ("server", "client"):
+            story.check((whole / program).resolve() == whole / name / program,
+                        f"./{program} to be that of {name}", "it is another one")
+            ran = proc.run([f"./{program}"], cwd=whole)
+            story.check(ran.returncode == 0, f"./{program} to run", "it does not")
+
+
+@pytest.mark.parametrize("env", [
+    {}, {"CDPATH": "/tmp", "SANITIZE": "1", "SUFFIX": ".bak", "SAN": "address"},
+    {"MAKEFLAGS": "-j8"},
+], ids=["plain", "variables", "-j8"])
+def test_all_is_built_from_scratch_and_cleaned_away(
+        whole: Path, story: Story, compiler: Path, env: dict[str, str]) -> None:
+    """Also with what a reader's shell exports, and beside a copy that a reader has made."""
+    mine = whole / NAMES[0] / "server_mine.c"
+    mine.write_bytes((whole / NAMES[0] / "server.c").read_bytes())
+    before = files(whole)
+    make(story, whole, "clean", "all", f"CC={compiler}", **env)
+    for name in NAMES:
+        for program in ("server", "client"):
+            story.check(os.access(whole / name / program, os.X_OK), f"{name}/{program}", "none")
+    make(story, whole, "clean", **env)
+    story.check(files(whole) == before, "make clean to remove all that was built",
+                f"this is left: {sorted(files(whole) - before)}")
+
+
+@pytest.mark.parametrize("where", ["command line", "environment"])
+def test_the_readers_compiler_and_flags_are_used(
+        chapter: Chapter, story: Story, compiler: Path, tmp_path: Path, where: str) -> None:
+    alone = mirror(chapter.directory, tmp_path / chapter.name)
+    mine = {"CC": str(compiler), "CFLAGS": "-O0 -DMINE=1", "LDFLAGS": "-Wl,-O1"}
+    if where == "environment":
+        make(story, alone, **mine)
+    else:
+        make(story, alone, *(f"{name}={value}" for name, value in mine.items()))
+    noted = compiler.with_suffix(".log").read_text().splitlines()
+    calls = [call for call in noted if call.endswith(("-o server", "-o client"))]
+    story.check(len(calls) == 2, "one call for each program", f"there are {len(calls)}")
+    for call in calls:
+        story.check("-O0 -DMINE=1" in call and "-Wl,-O1" in call, "CFLAGS and LDFLAGS in it",
+                    f"it is: {call}")
+
+
+def test_a_mistake_fails_make_and_leaves_no_program(
+        chapter: Chapter, story: Story, tmp_path: Path) -> None:
+    alone = mirror(chapter.directory, tmp_path / chapter.name)
+    with open(alone / "server.c", "a", encoding="utf-8") as source:
+        source.write("\nthis is not C\n")
+    make(story, alone, "CFLAGS=-O0", "server", fails=True)
+    story.check(not (alone / "server").exists(), "no server", "there is one")
+
+
+@pytest.mark.parametrize("place", [".", NAMES[0]])
+def test_elsewhere_than_on_linux_it_says_so(whole: Path, story: Story, place: str) -> None:
+    (whole / "uname").write_text("#!/bin/sh\necho Darwin\n")
+    (whole / "uname").chmod(0o755)
+    said = make(story, whole / place, fails=True, PATH=f"{whole}:{os.environ['PATH']}")
+    story.check(len(said.splitlines()) == 1 and "need" in said and "Linux" in said,
+                "one line that says what it needs", f"it says:\n{said}")
+
+
+def test_help_names_what_can_be_made(whole: Path, story: Story) -> None:
+    said = make(story, whole, "help")
+    for word in ("make 03-select", "make check-03", "make test", "make clean", "CFLAGS", "CC"):
+        story.check(word in said, f"'{word}' in what make help says", f"it says:\n{said}")
