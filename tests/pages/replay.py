@@ -34,6 +34,7 @@ import sys
 import termios
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Callable
 
@@ -58,6 +59,7 @@ def half(line: str) -> bool:
     return line.count("(") > line.count(")")
 
 
+@lru_cache(maxsize=100_000)
 def alike(shown: str, real: str) -> bool:
     if shown.startswith(ABOUT):
         shown, real = (re.sub(r"\d+", "0", text) for text in (shown[1:], real))
@@ -217,12 +219,10 @@ class Play:
             if not terminal.prompt():
                 os.write(terminal.fd, b"\x03")
                 assert self.wait(terminal.prompt), f"Ctrl-C does not end `{terminal.command}`"
-            terminal.output, terminal.shown, terminal.command = b"", [], step.typed
+            terminal.output, terminal.command = b"", step.typed
         if step.typed:
             os.write(terminal.fd, (KEYS.get(step.typed) or step.typed + "\n").encode())
-        if terminal.shown and half(terminal.shown[-1]):
-            terminal.shown.pop()  # by now it is whole
-        terminal.shown += step.shown
+        terminal.shown = step.shown if command else ["...", *step.shown]
         background = re.search(r"(?<![&>])&(?![&>\d])", terminal.command) is not None
         whole = returns and not background
         right = self.wait(lambda: (terminal.prompt() or not returns) and terminal.right(whole),
