@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -55,36 +56,17 @@ def start(command: Sequence[str], core: Optional[int], **files: Any) -> "subproc
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SAY_SO)
 
 
-def _stat(pid: int) -> list[str]:
-    """/proc/PID/stat from the third field on: the second may contain anything."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def session(leader: int) -> list[int]:
-    """The living processes of a session."""
-    stats = ((int(name), _stat(int(name))) for name in os.listdir("/proc") if name.isdigit())
-    return [pid for pid, stat in stats if stat and int(stat[3]) == leader and stat[0] not in "ZX"]
-
-
 def end(process: "subprocess.Popen[str]") -> None:
-    while members := session(process.pid):
-        for pid in members:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        process.poll()
-        time.sleep(0.002)
+    """With whatever it has started: they are one group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
-            try:
+            with contextlib.suppress(OSError):  # a pipe that nobody reads any more
                 stream.close()
-            except OSError:
-                pass  # a pipe that nobody reads any more
 
 
 def _listens(port: int) -> bool:
@@ -146,9 +128,7 @@ class Running:
 
     def stop(self) -> None:
         """In good order: what counts it (strace, valgrind) then writes its report."""
-        for pid in session(self.process.pid):
-            if pid != self.process.pid or len(session(self.process.pid)) == 1:
-                os.kill(pid, signal.SIGTERM)
+        os.killpg(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:

@@ -21,10 +21,11 @@ from harness.chapters import Chapter
 from harness.client import MIB, random_bytes
 from harness.peer import ClientProgram, Peer, Script, Terminal, echo
 from harness.story import Story
-from harness.visits import (CROWD, FAST, MODES, TEN, Held, StartClient, StartPeer, first_only,
-                            never_closes, never_reads, silent, trickling)
+from harness.visits import (CONVERSATION, CROWD, FAST, MODES, TEN, Held, StartClient,
+                            StartPeer, first_only, never_closes, never_reads, silent, trickling)
 
-pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("the patience of its client")]
+pytestmark = pytest.mark.of_clients
+ours = pytest.mark.ours_only("the patience of its client")
 
 
 def fast() -> dict[str, str]:
@@ -35,10 +36,12 @@ def fast() -> dict[str, str]:
 
 @pytest.mark.parametrize("script", [silent, never_reads, never_closes])
 def test_a_server_without_progress_is_given_up(
-        start_client: StartClient, start_peer: StartPeer, story: Story, script: Script) -> None:
+        chapter: Chapter, start_client: StartClient, start_peer: StartPeer, story: Story,
+        script: Script) -> None:
+    modes = (CONVERSATION,) if chapter.is_foreign else MODES
     clients = [mode.start(start_client, peer=start_peer(first_only(script)), env=fast())
-               for mode in MODES]
-    for mode, client in zip(MODES, clients):
+               for mode in modes]
+    for mode, client in zip(modes, clients):
         echoed = mode.length if script is never_closes else 0
         client.expect_failure(f"no progress for 10 seconds after {echoed} bytes of echo")
         lasted = time.monotonic() - client.started_at
@@ -49,6 +52,7 @@ def test_a_server_without_progress_is_given_up(
                         "only: the others had their echo", f"{errors} errors are reported")
 
 
+@ours
 def test_a_server_that_accepts_nobody_is_given_up(start_client: StartClient,
                                                   story: Story) -> None:
     with full_backlog() as port:
@@ -77,6 +81,7 @@ def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@ours
 def test_patience_ends_even_while_somebody_types(
         start_client: StartClient, start_peer: StartPeer, terminal: Callable[..., Terminal],
         story: Story) -> None:
@@ -93,6 +98,7 @@ def test_patience_ends_even_while_somebody_types(
     client.expect_failure("client: no progress for 10 seconds after 0 bytes of echo")
 
 
+@ours
 def test_a_slow_server_is_not_given_up(start_client: StartClient, start_peer: StartPeer,
                                        story: Story) -> None:
     """Longer than ten seconds in all, but never without progress for so long."""
@@ -108,6 +114,7 @@ def test_a_slow_server_is_not_given_up(start_client: StartClient, start_peer: St
 # ---- what is not the server's fault --------------------------------------------------------
 
 @pytest.mark.fault(62)
+@ours
 def test_a_keyboard_and_a_reader_of_stdout_may_pause_for_longer(
         start_client: StartClient, start_peer: StartPeer, story: Story) -> None:
     """`./client - <big.bin | less`: nothing moves, but the server is not to blame."""
@@ -128,6 +135,7 @@ def test_a_keyboard_and_a_reader_of_stdout_may_pause_for_longer(
 
 
 @pytest.mark.fault(59)
+@ours
 def test_an_answer_that_came_while_it_was_stopped_is_in_time(
         start_client: StartClient, start_peer: StartPeer, story: Story) -> None:
     """Ctrl-Z, and fg after a minute: the limit has run out, and the echo is there."""

@@ -36,7 +36,6 @@ def environment(more: Mapping[str, str] = {}) -> dict[str, str]:
 # gone, for whatever reason, it kills the process groups that we have left behind.
 UNDERTAKER = """
 import os, signal, sys
-os.setsid()
 groups = set()
 for line in sys.stdin:
     (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
@@ -44,6 +43,7 @@ for group in groups:
     try: os.killpg(group, signal.SIGKILL)
     except OSError: pass
 """
+_lock = threading.Lock()
 
 
 @lru_cache(maxsize=None)
@@ -57,7 +57,7 @@ def _undertaker(pid: int) -> IO[bytes]:
 
 
 def _note(what: str, pid: int) -> None:
-    with contextlib.suppress(BrokenPipeError):
+    with _lock:
         _undertaker(os.getpid()).write(f"{what}{pid}\n".encode())
 
 
@@ -67,7 +67,6 @@ def start(command: Sequence[str], env: Mapping[str, str] = {},
     added to the environment. End it with end()."""
     if options.get("stdin") is None:
         options["stdin"] = subprocess.DEVNULL
-    _undertaker(os.getpid())
     process = subprocess.Popen([str(word) for word in command], env=environment(env),
                                start_new_session=True, **options)
     _note("+", process.pid)
@@ -280,7 +279,7 @@ def listening(pid: int, port: int = 0) -> Optional[tuple[str, int]]:
     """The loopback address and the port at which this process, or with a port anybody in its
     network, listens."""
     own = set()
-    for name in _descriptor_entries(pid):
+    for name in _descriptor_entries(pid) if not port else ():
         with contextlib.suppress(OSError):
             own.add(os.readlink(PROC / str(pid) / "fd" / name))
     for table, host in (("tcp", "127.0.0.1"), ("tcp6", "::1")):

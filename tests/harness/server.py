@@ -195,7 +195,7 @@ class Server(Program):
     def pause(self) -> None:
         self.signal(signal.SIGSTOP)
         asleep = proc.eventually(lambda: all(proc.state(p) in ("T", "gone") for p in self.pids))
-        self.story.check(asleep, "the server to stop", "it did not")
+        self.story.check(asleep, "the server to stop", f"it is {proc.state(self.process.pid)}")
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)

@@ -44,12 +44,17 @@ ABOUT = "\x1f"  # before a shown line: its numbers are examples
 KEYS = {"^C": "\x03", "^D": "\x04", "^Z": "\x1a"}
 PATIENCE_S = 30.0
 NOTICE = re.compile(r"\[\d+\][+-]? +(Done|Exit|Terminated|Killed|Interrupt|Running)\b.*")
-TOKEN = re.compile(r"\.\.\.|(?<![\d.])\d+\.\d+(?![\d.])|\d+|\s+|.")
+TOKEN = re.compile(r"\.\.\.|(?<![\d.])\d+\.\d+(?![\d.])|\d{1,3}(?:,\d{3})+(?!\d)|\d+|\s+|.")
 
 
 def varies(number: str) -> bool:
     value = int(number)
     return len(number) >= 4 and value % 1000 != 0 and value & (value - 1) != 0 and value != 8080
+
+
+def half(line: str) -> bool:
+    """What strace prints of a call in which the program sleeps."""
+    return line.count("(") > line.count(")")
 
 
 def alike(shown: str, real: str) -> bool:
@@ -61,18 +66,18 @@ def alike(shown: str, real: str) -> bool:
             pattern += ".*"
         elif token.isspace():
             pattern += r"\s+"
-        elif token.isdigit() and varies(token):
-            pattern += r"(\d+)"
-            printed.append(int(token))
+        elif token[0].isdigit() and "." not in token and varies(token.replace(",", "")):
+            pattern += r"([\d,]+)"
+            printed.append(int(token.replace(",", "")))
         elif token[0].isdigit() and "." in token:
             pattern += r"\d+\.\d+"
         else:
             pattern += re.escape(token)
-    if shown.rstrip().endswith(","):  # the half line of a call in which strace's program sleeps
+    if half(shown):
         pattern += ".*"
     match = re.fullmatch(pattern, real.rstrip())
     return match is not None and (" kB" not in shown or all(
-        page / 2 <= int(number) <= page * 2 for page, number in zip(printed, match.groups())))
+        page / 2 <= int(number.replace(",", "")) <= page * 2 for page, number in zip(printed, match.groups())))
 
 
 def fits(shown: list[str], real: list[str], whole: bool) -> bool:
@@ -214,8 +219,8 @@ class Play:
             terminal.output, terminal.shown, terminal.command = b"", [], step.typed
         if step.typed:
             os.write(terminal.fd, (KEYS.get(step.typed) or step.typed + "\n").encode())
-        if terminal.shown and terminal.shown[-1].endswith(","):
-            terminal.shown.pop()  # a half line: by now it is whole
+        if terminal.shown and half(terminal.shown[-1]):
+            terminal.shown.pop()  # by now it is whole
         terminal.shown += step.shown
         background = re.search(r"(?<![&>])&(?![&>\d])", terminal.command) is not None
         whole = returns and not background

@@ -52,15 +52,16 @@ def test_a_whole_program_is_the_whole_file(name: str) -> None:
 
 @every_page
 def test_every_diff_is_a_real_one(name: str) -> None:
-    """```diff ONE OTHER, seen from the page."""
+    """```diff ONE OTHER, seen from the page, is `diff -u` of these; ```diff FILE.patch has lines
+    of that file."""
     page = Page(name)
     problems = []
     for block in page.blocks_of("diff"):
-        one, other = ((page.path.parent / word).resolve() for word in block.words[1:3])
-        real = subprocess.run(["diff", "-U9999", one, other], capture_output=True, text=True,
-                              check=False).stdout.splitlines()[3:]
-        if not stands_in(block.lines, real):
-            problems.append(page.complain(block.line, "`diff -u` does not say this:\n"
+        files = [(page.path.parent / word).resolve() for word in block.words[1:3]]
+        real = files[0].read_text(encoding="utf-8") if len(files) == 1 else subprocess.run(
+            ["diff", "-U9999", *files], capture_output=True, text=True, check=False).stdout
+        if not stands_in(block.lines, real.splitlines()):
+            problems.append(page.complain(block.line, "no diff of these files has:\n"
                                           + "\n".join(block.lines)))
     fail_if(problems)
 

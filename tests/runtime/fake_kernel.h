@@ -14,51 +14,44 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- exhaustive.c: the driver -------------------------------------------------------- */
-
-/* A number from 0 to count - 1. Nothing but zeros leads every run to its end. */
-int choose(int count);
-
-/* One step of the run, in words. */
-void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* The runtime has done wrong. */
-_Noreturn void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* How much may happen in a run. Each peer says `bytes` bytes in pieces of any size, and
- * ends its side. The rest are numbers of events, at any moment: */
+ * ends its side. */
 struct scenario {
     const char *name;
     int peers, bytes;
     int room;      /* bytes of echo that a peer can hold before it reads */
     int surprises; /* events while the runtime is at work, not asleep */
     int messages;  /* from another thread */
-    int wakes;     /* for nothing */
-    int cancels;
-    int stops;
-    int resets;
-    int faults;   /* EINTR; less sent than there is room for; no memory */
-    int delays;   /* the clock moves on although somebody could do something */
-    int permits;  /* so many peers are served at a time; 0: all */
-    bool accepts; /* the peers come through a listener */
-    bool limits;  /* each read has a limit */
-    bool notices; /* a task waits for the ends of the others through a notify */
-    bool joins;   /* a task joins the first one, with a handle that cancels */
+    int wakes;     /* of a task, for nothing */
+    int cancels, stops;
+    int faults;  /* EINTR; less sent than there is room for; no memory */
+    int delays;  /* the clock moves on although somebody could do something */
+    int permits; /* of a semaphore, so that so many peers are served at a time; 0: all */
+    bool limits; /* each read has a limit */
+    bool joins;  /* a task joins the first one, with a handle that cancels */
 };
 
-/* ---- programs.c: the tasks ------------------------------------------------------------- */
-
 #define LIMIT_MS 1000
-#define MOST_TASKS 6
+#define MOST_TASKS 5
+#define MOST_PEERS 2
 
-/* One run, from an empty world to its end. */
-void run(const struct scenario *scenario);
+/* ---- exhaustive.c: the driver -------------------------------------------------------- */
 
-/* What the kernel may do to the tasks: */
+/* A number from 0 to count - 1. Nothing but zeros leads every run to its end. */
+int choose(int count);
+
+/* One step of the run, in words; and the last one: the runtime has done wrong. */
+void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- programs.c: the tasks ----------------------------------------------------------- */
+
+void run(const struct scenario *scenario); /* from an empty world to its end */
+
+/* What the kernel may do to them. */
 bool task_is_there(int number);
-void task_wake_for_nothing(int number);
+void task_wake(int number);
 void task_cancel_now(int number);
-void runtime_stops(void);
 void other_thread_sends(void);
 
 /* The thread is about to sleep: no task may have been woken and not polled. */
@@ -67,24 +60,19 @@ void tasks_must_all_wait(void);
 /* Nothing can happen any more, and the thread would sleep for ever. */
 _Noreturn void tasks_are_stuck(void);
 
-/* ---- fake_kernel.c: the peers ---------------------------------------------------------- */
-
-#define MOST_PEERS 3
+/* ---- fake_kernel.c: the world -------------------------------------------------------- */
 
 struct peer {
-    enum { AWAY, IN_BACKLOG, CONNECTED, CLOSED } place; /* CLOSED: by the runtime */
     int said, read, echoed, heard; /* bytes: in this order they travel */
     int64_t said_at;               /* when it last spoke, or ended */
-    int fd;
-    bool ended, reset;
+    int fd;                        /* of its connection; -1: closed by the runtime */
+    bool ended;
     bool no_room; /* a send found no room: an event follows when there is */
-    int error;    /* SO_ERROR */
 };
 
 extern struct world {
     struct scenario left; /* what may still happen */
     struct peer peers[MOST_PEERS];
-    int backlog[MOST_PEERS], waiting;
     int64_t clock; /* milliseconds */
     int failures;  /* of malloc() */
     int steps;
@@ -93,8 +81,5 @@ extern struct world {
 void world_begin(const struct scenario *scenario);
 void world_end(void);
 void world_meddles(void); /* a task is woken for nothing, or cancelled, or not */
-int peer_connect(struct peer *peer);  /* without a listener: its descriptor */
-int listener_open(void);
-unsigned char byte_of(const struct peer *peer, int index);
 
 #endif

@@ -44,89 +44,7 @@ union any {
 };
 static union any first, second, inner[2];
 
-/* ---- the leaves -------------------------------------------------------------------- */
-
-static void prepare_nothing(void)
-{
-}
-
-static void prepare_stream(void)
-{
-    pair_open(&pair);
-}
-
-static void prepare_full_stream(void)
-{
-    pair_open(&pair);
-    pair_fill(&pair);
-}
-
-static void cause_data(void)
-{
-    check(say(&pair, "ab") == 2);
-}
-
-static void cause_room(void)
-{
-    check(hear(&pair) > 0);
-}
-
-static void prepare_listener(void)
-{
-    tcp_listen(&listener, "127.0.0.1", 0, &here);
-}
-
-static void cause_connections(void)
-{
-    for (int i = 0; i < 2; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        check(connect(fd, &here.any, sizeof here.v4) == 0);
-    }
-}
-
-static void prepare_inbox(void)
-{
-    check(inbox_open(&inbox) == 0);
-}
-
-static void cause_message(void)
-{
-    inbox_send(&inbox, &message);
-}
-
-static void prepare_task(void)
-{
-    start(&counts.handle, probe, probe(&counts));
-    turn();
-}
-
-static void prepare_detached_task(void)
-{
-    start(NULL, probe, probe(&counts));
-    turn();
-}
-
-static void cause_end(void)
-{
-    counts.on_poll = ready;
-    wake(&counts);
-}
-
-static void cause_notification(void)
-{
-    notify_all(&notify);
-}
-
-static void cause_permits(void)
-{
-    semaphore_release(&semaphore);
-    semaphore_release(&semaphore);
-}
-
-static void cause_time(void)
-{
-    pass(20000);
-}
+/* ---- the leaves ---------------------------------------------------------------------- */
 
 static long work(void *argument)
 {
@@ -134,11 +52,6 @@ static long work(void *argument)
     while (!go)
         (void)usleep(1000);
     return 0;
-}
-
-static void cause_result(void)
-{
-    go = true;
 }
 
 /* What a combinator awaits. */
@@ -155,6 +68,29 @@ static struct future *inner_sleep(union any *at)
     its->sleep = sleep_for(FOREVER);
     return &its->future;
 }
+
+#define DO(name, ...)                                                                   \
+    static void name(void)                                                              \
+    {                                                                                   \
+        __VA_ARGS__;                                                                    \
+    }
+DO(nothing, (void)0)
+DO(a_stream, pair_open(&pair))
+DO(a_full_stream, pair_open(&pair); pair_fill(&pair))
+DO(a_listener, tcp_listen(&listener, "127.0.0.1", 0, &here))
+DO(an_inbox, check(inbox_open(&inbox) == 0))
+DO(a_task, start(&counts.handle, probe, probe(&counts)); turn())
+DO(a_detached_task, start(NULL, probe, probe(&counts)); turn())
+
+DO(data, check(say(&pair, "ab") == 2))
+DO(room, check(hear(&pair) > 0))
+DO(connections, connect_to(&here); connect_to(&here))
+DO(a_message, inbox_send(&inbox, &message))
+DO(the_end, counts.on_poll = ready; wake(&counts))
+DO(a_notification, notify_all(&notify))
+DO(permits, semaphore_release(&semaphore); semaphore_release(&semaphore))
+DO(time_passes, pass(20000))
+DO(a_result, go = true)
 
 #define LEAF(name, value)                                                               \
     static void make_##name(union any *at)                                              \
@@ -184,20 +120,20 @@ static const struct leaf {
     void (*cause)(void);
     enum sharing sharing; /* for two of them: impossible; two events; the same event */
 } leaves[] = {
-    {"tcp_read", prepare_stream, make_read, cause_data, ALL},
-    {"tcp_write_all", prepare_full_stream, make_write_all, cause_room, ALL},
-    {"tcp_accept", prepare_listener, make_accept, cause_connections, ALL},
-    {"tcp_connect", prepare_listener, make_connect, prepare_nothing, EACH_ITS_OWN},
-    {"sleep", prepare_nothing, make_sleep, cause_time, EACH_ITS_OWN},
-    {"notified", prepare_nothing, make_notified, cause_notification, ALL},
-    {"join", prepare_task, make_join, cause_end, ONE},
-    {"tasks_drained", prepare_detached_task, make_drained, cause_end, ALL},
-    {"stopped", prepare_nothing, make_stopped, stop_now, ALL},
-    {"semaphore_acquire", prepare_nothing, make_acquire, cause_permits, ALL},
-    {"inbox_receive", prepare_inbox, make_receive, cause_message, ALL},
-    {"offload", prepare_nothing, make_offload, cause_result, EACH_ITS_OWN},
-    {"timeout", prepare_nothing, make_timeout, cause_time, EACH_ITS_OWN},
-    {"tcp_idle", prepare_stream, make_idle, cause_data, ALL},
+    {"tcp_read", a_stream, make_read, data, ALL},
+    {"tcp_write_all", a_full_stream, make_write_all, room, ALL},
+    {"tcp_accept", a_listener, make_accept, connections, ALL},
+    {"tcp_connect", a_listener, make_connect, nothing, EACH_ITS_OWN},
+    {"tcp_idle", a_stream, make_idle, data, ALL},
+    {"sleep", nothing, make_sleep, time_passes, EACH_ITS_OWN},
+    {"timeout", nothing, make_timeout, time_passes, EACH_ITS_OWN},
+    {"join", a_task, make_join, the_end, ONE},
+    {"tasks_drained", a_detached_task, make_drained, the_end, ALL},
+    {"notified", nothing, make_notified, a_notification, ALL},
+    {"semaphore_acquire", nothing, make_acquire, permits, ALL},
+    {"stopped", nothing, make_stopped, stop_now, ALL},
+    {"inbox_receive", an_inbox, make_receive, a_message, ALL},
+    {"offload", nothing, make_offload, a_result, EACH_ITS_OWN},
 };
 
 /* ---- the questions ----------------------------------------------------------------- */

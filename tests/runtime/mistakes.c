@@ -1,31 +1,172 @@
 /* mistakes.c: each of these must abort, and name the rule that it breaks. See unit.h.
  *
- * Mistakes that a compiler can find are in compile.c.
+ * Mistakes that a compiler finds are in compile.c.
  */
 #define _GNU_SOURCE
 #include "unit.h"
 
 #include <pthread.h>
+#include <string.h>
 
 static struct counts one;
+static struct bell waiting;
+static struct sleep sleeps[2];
+static struct notify notify;
+static struct notified told[2];
 
-ABORTS(a_future_polled_after_it_was_ready, "polled after it was ready")
+/* ---- polled, moved, forgotten -------------------------------------------------------- */
+
+ABORTS(a_future_polled_after_it_was_ready, "polled after it was ready or dropped")
 {
-    struct bell waiting = bell();
-    struct sleep sleep = sleep_for(0);
-
-    check(future_poll(&sleep.future, &waiting.waker) == 0);
-    (void)future_poll(&sleep.future, &waiting.waker);
+    sleeps[0] = sleep_for(0);
+    check(future_poll(&sleeps[0].future, &waiting.waker) == 0);
+    (void)future_poll(&sleeps[0].future, &waiting.waker);
 }
 
 ABORTS(a_future_polled_after_it_was_dropped, "polled after it was ready or dropped")
 {
-    struct bell waiting = bell();
-    struct sleep sleep = sleep_for(5);
-
-    future_drop(&sleep.future);
-    (void)future_poll(&sleep.future, &waiting.waker);
+    sleeps[0] = sleep_for(5);
+    future_drop(&sleeps[0].future);
+    (void)future_poll(&sleeps[0].future, &waiting.waker);
 }
+
+ABORTS(a_leaf_moved_while_it_waits, "a waiting future was moved or overwritten")
+{
+    told[0] = notified(&notify);
+    check(future_poll(&told[0].future, &waiting.waker) == PENDING);
+    told[1] = told[0];
+    memset(&told[0], 0, sizeof told[0]);
+    future_drop(&told[1].future);
+}
+
+ABORTS(a_leaf_overwritten_while_it_waits, "a waiting future was overwritten")
+{
+    told[0] = notified(&notify);
+    check(future_poll(&told[0].future, &waiting.waker) == PENDING);
+    told[0] = notified(&notify);
+    notify_all(&notify);
+}
+
+ABORTS(a_sleep_moved_while_it_waits, "a waiting sleep was moved")
+{
+    sleeps[0] = sleep_for(5);
+    check(future_poll(&sleeps[0].future, &waiting.waker) == PENDING);
+    sleeps[1] = sleeps[0];
+    future_drop(&sleeps[1].future);
+}
+
+struct naps {
+    struct future future;
+    struct async async;
+    struct sleep sleep;
+};
+
+static long naps_poll(struct future *future, struct waker *waker)
+{
+    struct naps *self = (struct naps *)future;
+    long done;
+
+    ASYNC_BEGIN;
+    AWAIT(done, self->sleep, sleep_for(5));
+    ASYNC_END;
+    return done;
+}
+ASYNC_VTABLE(naps);
+
+ABORTS(an_async_function_moved_while_it_waits, "a future was moved after its first poll")
+{
+    struct naps here = {{&naps_vtable}, {0}, {{0}, 0, NULL, 0}}, there;
+
+    check(future_poll(&here.future, &waiting.waker) == PENDING);
+    there = here;
+    (void)future_poll(&there.future, &waiting.waker);
+}
+
+ABORTS(an_async_function_spawned_while_it_waits, "after its first poll")
+{
+    struct naps naps = {{&naps_vtable}, {0}, {{0}, 0, NULL, 0}};
+
+    check(future_poll(&naps.future, &waiting.waker) == PENDING);
+    check(spawn(naps) == 0);
+    turn();
+}
+
+ABORTS(a_variable_spawned_twice, "spawned")
+{
+    sleeps[0] = sleep_for(5);
+    check(spawn(sleeps[0]) == 0);
+    check(spawn(sleeps[0]) == 0);
+}
+
+ABORTS(a_sleep_that_is_forgotten, "a sleep was neither awaited to its end nor dropped")
+{
+    sleeps[0] = sleep_for(5);
+    check(future_poll(&sleeps[0].future, &waiting.waker) == PENDING);
+}
+
+ABORTS(a_handle_that_is_forgotten, "handle was neither awaited nor dropped")
+{
+    start(&one.handle, probe, probe(&one));
+}
+
+ABORTS(a_stream_that_is_forgotten, "a source was neither closed nor unregistered")
+{
+    struct pair pair;
+    pair_open(&pair);
+}
+
+/* ---- wakers -------------------------------------------------------------------------- */
+
+static long nothing_poll(struct future *future, struct waker *waker)
+{
+    (void)future, (void)waker;
+    return PENDING;
+}
+
+ABORTS(a_leaf_that_returns_pending_and_keeps_no_waker, "its waker was neither kept nor called")
+{
+    static const struct future_vtable vtable = {nothing_poll, NULL};
+    struct yield leaf = {.future = {&vtable}};
+
+    check(spawn(leaf) == 0);
+    turn();
+}
+
+static void *wake_from_there(void *waker)
+{
+    ((struct waker *)waker)->wake(waker);
+    return NULL;
+}
+
+static void wake_from_another_thread(struct waker *waker)
+{
+    pthread_t thread;
+
+    check(pthread_create(&thread, NULL, wake_from_there, waker) == 0);
+    (void)pthread_join(thread, NULL);
+}
+
+ABORTS(a_task_woken_from_another_thread, "woken from another thread: see inbox.h")
+{
+    start(NULL, probe, probe(&one));
+    turn();
+    wake_from_another_thread(one.waker);
+}
+
+static long wake_there(struct counts *its, struct waker *waker)
+{
+    (void)its;
+    wake_from_another_thread(waker);
+    return PENDING;
+}
+
+ABORTS(the_future_of_block_on_woken_from_another_thread, "woken from another thread")
+{
+    one.on_poll = wake_there;
+    (void)await(probe, probe(&one));
+}
+
+/* ---- runtimes ------------------------------------------------------------------------ */
 
 ABORTS(a_second_runtime_opened_on_one_thread, "this thread has a runtime already")
 {
@@ -43,29 +184,4 @@ ABORTS(block_on_inside_a_task, "block_on() inside a task")
     one.on_poll = block;
     start(NULL, probe, probe(&one));
     turn();
-}
-
-ABORTS(a_sleep_that_is_forgotten_and_not_dropped, "neither awaited to its end nor dropped")
-{
-    static struct sleep sleep;
-    struct bell waiting = bell();
-
-    sleep = sleep_for(5);
-    check(future_poll(&sleep.future, &waiting.waker) == PENDING);
-}
-
-static void *wake_from_there(void *waker)
-{
-    ((struct waker *)waker)->wake(waker);
-    return NULL;
-}
-
-ABORTS(a_task_woken_from_another_thread, "woken from another thread")
-{
-    pthread_t thread;
-
-    start(NULL, probe, probe(&one));
-    turn();
-    check(pthread_create(&thread, NULL, wake_from_there, one.waker) == 0);
-    (void)pthread_join(thread, NULL);
 }

@@ -90,39 +90,6 @@ static long ready_when_woken(struct counts *its, struct waker *waker)
     return its->polls > 1 ? 42 : PENDING;
 }
 
-static long wake_one(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    wake(&one);
-    return 0;
-}
-
-TEST(join_waits_for_the_end)
-{
-    one.on_poll = ready_when_woken;
-    two.on_poll = wake_one;
-    spawn_one();
-    spawn_detached(&two);
-    check(join(&one.handle) == 42);
-    check(one.drops == 1);
-}
-
-TEST(join_after_the_end_has_its_number)
-{
-    one.on_poll = ready;
-    spawn_one();
-    turn();
-    check(join(&one.handle) == 7);
-}
-
-TEST(join_of_a_cancelled_task_ends_with_a_number_of_its_own)
-{
-    spawn_one();
-    task_cancel(&one.handle);
-    check(join(&one.handle) == CANCELLED);
-    check(one.polls == 1 && one.drops == 1);
-}
-
 TEST(a_task_cancelled_after_its_end_keeps_its_number)
 {
     one.on_poll = ready;
@@ -170,14 +137,6 @@ TEST(a_handle_that_cancels_ends_its_task_when_it_is_dropped)
     check(await(timeout, timeout(&one.handle.future, 2)) == TIMED_OUT);
     turn();
     check(one.polls == 1 && one.drops == 1);
-}
-
-TEST(a_handle_that_cancels_gives_the_number_of_a_task_that_ends)
-{
-    one.on_poll = ready;
-    spawn_one();
-    one.handle.cancels = true;
-    check(join(&one.handle) == 7);
 }
 
 /* ---- cancel: who cancels whom, and when -------------------------------------------------- */
@@ -230,18 +189,6 @@ TEST(a_task_cancels_itself_and_its_drop_drops_its_own_handle)
     turn();
     turn();
     check(one.polls == 1 && one.drops == 1);
-}
-
-TEST(a_task_that_cancels_itself_and_ends_keeps_its_number)
-{
-    one.on_poll = cancel_self;
-    spawn_one();
-    two.on_poll = ready;
-    start(&two.handle, probe, probe(&two));
-    task_cancel(&two.handle);
-    turn();
-    check(join(&two.handle) == CANCELLED && two.polls == 0);
-    check(join(&one.handle) == CANCELLED);
 }
 
 static long cancel_the_parent(struct counts *its, struct waker *waker)
@@ -317,16 +264,6 @@ TEST(a_task_that_is_spawned_by_a_drop_at_the_end_is_dropped_too)
     spawn_detached(&many[0]);
     turn();
     check_dropped_at_close();
-}
-
-TEST(a_task_left_at_the_end_whose_drop_drops_its_own_handle_is_freed_once)
-{
-    one.on_drop = drop_own_handle;
-    spawn_one();
-    wake(&one);
-    runtime_close(); /* no handle is left then */
-    check(one.drops == 1);
-    check(runtime_open() == 0);
 }
 
 /* Each task holds the handle of the next, and cancels it when it is dropped. */

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -38,7 +39,8 @@ def each(values: list[str]) -> pytest.MarkDecorator:
         "name", [pytest.param(value, id=f"{CHAPTER.name}-{value}") for value in values])
 
 
-UNITS = names(r"^(?:TEST|ABORTS)\((\w+)", "*.c")
+UNITS = names(r"^TEST\((\w+)", "*.c")
+ABORTS = dict(names(r'^ABORTS\((\w+), "(.*)"\)', "mistakes.c"))
 UNITS_WITH_THREADS = names(r"^TEST\((\w+)", "threads.c")
 SCENARIOS = names(r'^    \{"([\w-]+)", \.', "exhaustive.c")
 MISTAKES = names(r"^#ifdef (\w+)", "compile.c")
@@ -58,14 +60,14 @@ FAULTS = (
 # ---- building --------------------------------------------------------------------------------
 
 @lru_cache(maxsize=None)
-def build(target: str, san: str = "", chapter: Path = CHAPTER.directory,
-          key: str = "") -> Path:
+def build(target: str, san: str = "", chapter: Path = CHAPTER.directory, key: str = "",
+          flags: str = "") -> Path:
     """The program `unit` or `exhaustive`, made by the Makefile beside this file."""
     out = building_place() / "runtime" / (key or san or "plain")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / "lock"):
         made = proc.run(["make", "-s", "-C", str(HERE), target, f"OUT={out}", f"SAN={san}",
-                         f"CHAPTER={chapter}", "CFLAGS=-O1 -g -Werror"],
+                         f"CHAPTER={chapter}", f"CFLAGS=-O1 -g -Werror {flags}"],
                         within=600, stderr=subprocess.STDOUT)
     if made.returncode != 0:
         missing = san and re.search(r"cannot find|No such file|unsupported", made.stdout)
@@ -85,7 +87,8 @@ def run(*command: object) -> str:
 def note_fault(request: pytest.FixtureRequest, name: str) -> None:
     for number, pattern, happened in FAULTS:
         if re.match(pattern, name):
-            request.node.add_marker(pytest.mark.fault(number, happened=happened))
+            request.node.add_marker(pytest.mark.fault(number, happened=happened,
+                                                       chapter=CHAPTER.name))
 
 
 @each(UNITS)
@@ -100,7 +103,24 @@ def test_unit_with_threads_has_no_data_race(name: str) -> None:
     run(build("unit", "thread"), name)
 
 
+@each(list(ABORTS))
+def test_a_mistake_aborts_and_names_the_rule(name: str) -> None:
+    done = proc.run([str(build("unit")), name], within=60)
+    assert ABORTS[name] in done.stderr
+    assert done.returncode == -signal.SIGABRT
+
+
+def test_without_assertions_a_finished_future_does_not_start_again_05_async_tasks() -> None:
+    program = build("unit", key="release", flags="-DNDEBUG")
+    done = proc.run([str(program), "a_future_polled_after_it_was_ready"], within=60)
+    assert done.returncode == -signal.SIGSEGV
+
+
 # ---- mistakes that a compiler finds --------------------------------------------------------------
+
+# The one that stays silent: gcc sees it only when it optimises.
+BLIND = ("a_local_set_before_and_used_after_an_await", "gcc", "-O0")
+
 
 def warnings_of(compiler: str, level: str, *defines: str) -> str:
     """What it says about compile.c with the flags of the chapter's own Makefile."""
@@ -110,7 +130,7 @@ def warnings_of(compiler: str, level: str, *defines: str) -> str:
                      f"CC={compiler}", f"CFLAGS={level}"]).stdout
     flags = [word for word in shlex.split(line) if re.match(r"-(W[a-z]|std|I|O)", word)]
     return proc.run([compiler, *flags, *[f"-D{name}" for name in defines], "-c", "-o", os.devnull,
-                     str(HERE / "compile.c")], cwd=CHAPTER.directory).stderr
+                     str(HERE / "compile.c")], cwd=CHAPTER.directory, stderr=subprocess.STDOUT).stdout or ""
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
@@ -118,27 +138,28 @@ def warnings_of(compiler: str, level: str, *defines: str) -> str:
 @each(MISTAKES)
 def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
     assert warnings_of(compiler, level) == ""
-    assert re.search(r"warning:|error:", warnings_of(compiler, level, name))
+    found = re.search(r"warning:|error:", warnings_of(compiler, level, name))
+    assert bool(found) == ((name, compiler, level) != BLIND)
 
 
 # ---- every order of events -------------------------------------------------------------------------
 
 @each(SCENARIOS)
 def test_every_order_of_events(name: str, record_property: object) -> None:
-    told = run(build("exhaustive"), "-s", int(THOROUGH), name)
+    told = run(build("exhaustive"), int(THOROUGH), name)
     print(told)
     assert int(re.findall(r"(\d+) runs", told)[0]) > 1000
 
 
 @each(SCENARIOS)
 def test_every_order_of_fewer_events_under_a_sanitizer(name: str) -> None:
-    run(build("exhaustive", "address"), "-s", int(THOROUGH) - 1, name)
+    run(build("exhaustive", "address"), int(THOROUGH) - 1, name)
 
 
 def test_a_run_is_told_step_by_step_05_async_tasks() -> None:
-    told = run(build("exhaustive"), "two-peers", "0")
-    for step in ("peer 0 sends 2", "recv from peer 0 gives 2", "send to peer 0 takes 2 of 2"):
-        assert re.search(rf"^ *\d+\. {step}$", told, re.MULTILINE), told
+    told = run(build("exhaustive"), 0, "two-peers", "0")
+    for step in ("peer 0 sends 2", "recv from peer 0 gives 2", "send to peer 0 takes 1 of 2"):
+        assert step in told.splitlines(), told
 
 
 class Bug(NamedTuple):
@@ -166,15 +187,12 @@ BUGS = (
     Bug("the end of input is forgotten with a short read", "two-peers", SLEEPS, "reactor.h", (
         ("(side == WRITABLE || !(source->ready & MORE_TO_READ))", "true"),
         ("~(side & (EPOLLIN | EPOLLOUT))", "~side"))),
-    Bug("a drop leaves its waiter on the list", "cancel-other-thread", "crashed", "inbox.c", (
+    Bug("a drop leaves its waiter on the list", "other-thread-and-peer", "crashed", "inbox.c", (
         ("    waiter_leave(&((struct inbox_receive *)future)->waiter);", "    (void)future;"),)),
     Bug("the rest of a short write is lost", "little-room", "wrong byte", "net.c", (
         ("self->length -= (size_t)sent", "self->length = 0"),)),
     Bug("what a write could not send is not copied", "two-peers", "wrong byte", "net.c", (
         ("return keep_rest(self) ? PENDING", "return (void)keep_rest, true ? PENDING"),)),
-    Bug("one connection is accepted for an edge", "accept", SLEEPS, "net.c", (
-        ("        if (fd != -EAGAIN)\n            return fd;\n        source->ready = 0;",
-         "        source->ready = 0;\n        if (fd != -EAGAIN)\n            return fd;"),)),
     Bug("an interrupted call is an error", "little-room", "has failed", "reactor.h", (
         ("errno == EINTR ? -EAGAIN : -errno", "-errno"),)),
     Bug("a used-up budget wakes nobody", "much-to-say", SLEEPS, "task.c", (
@@ -218,7 +236,7 @@ def test_a_planted_bug_is_found(bug: Bug) -> None:
                         f"{text.count(stands)} times:\n{stands}", pytrace=False)
         text = text.replace(stands, instead)
     source.write_text(text)
-    done = proc.run([str(build("exhaustive", chapter=chapter, key=key)), bug.scenario],
+    done = proc.run([str(build("exhaustive", chapter=chapter, key=key)), "0", bug.scenario],
                     within=300, stderr=subprocess.STDOUT)
     if done.returncode == 0 or bug.words not in done.stdout:
         pytest.fail(f'expected a story with the words "{bug.words}", but it says:\n{done.stdout}',

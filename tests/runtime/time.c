@@ -170,25 +170,7 @@ TEST(a_hundred_thousand_long_sleeps_are_dropped_in_no_time)
     free(all);
 }
 
-TEST(a_sleep_without_memory_says_so)
-{
-    struct bell waiting = bell();
-    struct sleep sleep = sleep_for(1000);
-
-    allocations_left = 0;
-    check(future_poll(&sleep.future, &waiting.waker) == -ENOMEM);
-}
-
 /* ---- timeout ----------------------------------------------------------------------------- */
-
-TEST(what_is_ready_is_in_time_even_where_there_is_no_time)
-{
-    struct probe work = probe(&one);
-
-    one.on_poll = ready;
-    check(await(timeout, timeout(&work.future, 0)) == 7);
-    check(one.drops == 1);
-}
 
 static long kernel_timed_out(struct counts *its, struct waker *waker)
 {
@@ -306,50 +288,14 @@ TEST(what_was_read_can_be_sent_in_the_same_turn)
     pair_close(&pair);
 }
 
-/* ---- tasks that never wait ------------------------------------------------------------- */
-
-static struct notify notify;
-static struct counts ended = {.on_poll = ready};
+/* ---- tasks that never wait ----------------------------------------------------------- */
 
 static long again_sleep(struct counts *its, struct waker *waker)
 {
     (void)its;
-    for (;;)
-        if (future_poll(&((struct sleep[1]){sleep_for(0)})->future, waker) == PENDING)
-            return PENDING;
-}
-
-static long again_notified(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    for (;;) {
-        struct notified told = notified(&notify);
-        notify_all(&notify);
-        if (future_poll(&told.future, waker) == PENDING)
-            return PENDING;
-    }
-}
-
-static long again_join(struct counts *its, struct waker *waker)
-{
-    for (;;) {
-        if (its->handle.future.vtable == NULL)
-            start(&its->handle, probe, probe(&ended));
-        if (future_poll(&its->handle.future, waker) == PENDING)
-            return PENDING;
-    }
-}
-
-static long again_yield(struct counts *its, struct waker *waker)
-{
-    static struct yield yield;
-    (void)its;
-    for (;;) {
-        if (yield.future.vtable == NULL)
-            yield = yield_now();
-        if (future_poll(&yield.future, waker) == PENDING)
-            return PENDING;
-    }
+    while (future_poll(&((struct sleep[1]){sleep_for(0)})->future, waker) != PENDING)
+        continue;
+    return PENDING;
 }
 
 static long again_wake(struct counts *its, struct waker *waker)
@@ -359,49 +305,20 @@ static long again_wake(struct counts *its, struct waker *waker)
     return PENDING;
 }
 
-/* Beside it an echo is answered. */
-static void check_others_run(long (*never_waits)(struct counts *, struct waker *))
+TEST(beside_tasks_that_never_wait_an_echo_is_answered)
 {
-    struct tcp_read read;
+    struct join reader;
 
     pair_open(&pair);
-    one.on_poll = never_waits;
+    one.on_poll = again_sleep;
     two.on_poll = again_wake;
     start(NULL, probe, probe(&one));
     start(NULL, probe, probe(&two));
     for (int i = 0; i < 10; i++) {
-        read = tcp_read(&pair.stream, buffer, 10);
-        start(&two.handle, tcp_read, read);
+        start(&reader, tcp_read, tcp_read(&pair.stream, buffer, 10));
         turn();
         check(say(&pair, "x") == 1);
-        check(join(&two.handle) == 1);
+        check(join(&reader) == 1);
     }
-    one.on_poll = NULL;
-    detach(&one.handle);
     pair_close(&pair);
-}
-
-TEST(a_task_that_sleeps_for_nothing_for_ever_lets_others_run)
-{
-    check_others_run(again_sleep);
-}
-
-TEST(a_task_that_is_notified_for_ever_lets_others_run)
-{
-    check_others_run(again_notified);
-}
-
-TEST(a_task_that_joins_for_ever_lets_others_run)
-{
-    check_others_run(again_join);
-}
-
-TEST(a_task_that_yields_for_ever_lets_others_run)
-{
-    check_others_run(again_yield);
-}
-
-TEST(a_task_that_wakes_itself_for_ever_lets_others_run)
-{
-    check_others_run(again_wake);
 }

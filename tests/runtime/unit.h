@@ -26,19 +26,17 @@
 #include "task.h"
 #include "timer.h"
 
-#define TEST(name) UNIT(name, NULL)
-
-/* A test that must abort, with `rule` among its last words. */
-#define ABORTS(name, rule) UNIT(name, rule)
-
-#define UNIT(name, rule)                                                                \
+#define TEST(name)                                                                      \
     static void name(void);                                                             \
     __attribute__((constructor)) static void add_##name(void)                           \
     {                                                                                   \
-        add_unit(#name, rule, name);                                                    \
+        add_unit(#name, name);                                                          \
     }                                                                                   \
     static void name(void)
-void add_unit(const char *name, const char *rule, void (*run)(void));
+void add_unit(const char *name, void (*run)(void));
+
+/* A test that must abort, with `rule` among its last words: test_runtime.py checks it. */
+#define ABORTS(name, rule) TEST(name)
 
 /* Like assert(), also where NDEBUG is defined. */
 #define check(condition) ((condition) ? (void)0 : failed(__FILE__, __LINE__, #condition))
@@ -101,6 +99,7 @@ struct pair {
 void pair_open(struct pair *pair);     /* of the Unix kind: every byte is there at once */
 void pair_open_tcp(struct pair *pair); /* through a listener */
 void pair_close(struct pair *pair);
+int connect_to(const struct address *there); /* a plain socket */
 void pair_fill(struct pair *pair); /* until the stream can send no more */
 long say(struct pair *pair, const char *text);
 long hear(struct pair *pair); /* reads and drops all that is there: how much */

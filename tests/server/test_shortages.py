@@ -64,7 +64,7 @@ def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(
         story.check(begun, f"'{line}' on stderr at {which}", "nothing came")
         server.expect_idle("while there are more clients than descriptors")
         settled = len(server.errors.lines)
-        server.expect_idle("once more")
+        server.expect_idle("once more", seconds=0.4)
         story.check(len(server.errors.lines) == settled and set(server.errors.lines) == {line},
                     f"no other line on stderr while {which} lasts",
                     f"what came is:\n{server.errors.text}")

@@ -64,7 +64,7 @@ def test_a_stuck_connection_causes_no_wasted_calls(
 @pytest.mark.fault(9)
 @pytest.mark.wall("01-blocking", "its only thread sleeps in the write to the first client")
 def test_a_client_that_never_reads_holds_up_nobody(server: Server, story: Story) -> None:
-    server.client(receive_buffer=SMALL).fill()
+    server.client(receive_buffer=SMALL).fill(quiet=0.5)
     other = server.client()
     other.send(b"I read my echoes")
     story.check_wall(server.answers_at_once(other),

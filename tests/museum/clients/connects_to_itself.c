@@ -4,8 +4,8 @@
  * clients. Once in some ten thousand times it gives this very one: then the socket is
  * connected to itself, and everything that it sends comes back.
  * Seen: https://github.com/tokio-rs/tokio/issues/3405
- * Expect: TODO
- * Caught by: TODO
+ * Expect: but it has talked to itself: exit status 0.
+ * Caught by: tests/client/test_addresses.py::test_a_client_does_not_take_itself_for_a_server
  */
 #define _GNU_SOURCE
 #include "../right.h"

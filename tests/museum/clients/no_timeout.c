@@ -3,8 +3,8 @@
  * Wrong: When the server hangs, or the network is cut so that neither an end nor a reset
  * can arrive, recv() blocks until somebody kills the program.
  * Seen: https://github.com/banu/tinyproxy/pull/2
- * Expect: TODO
- * Caught by: TODO
+ * Expect: expected the client to end, but it is still running after
+ * Caught by: tests/client/test_patience.py::test_a_server_without_progress_is_given_up
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -4,7 +4,7 @@
  * is in TIME_WAIT. The server works for a year and does not come back from its restart.
  * Seen: https://github.com/open62541/open62541/issues/6463
  * Expect: Its last words on stderr: bind: Address already in use
- * Caught by: tests/server/test_arguments.py::test_a_restart_on_the_same_port_works_at_once
+ * Caught by: tests/server/test_closing.py::test_a_restart_on_the_same_port_works_at_once
  */
 #define _GNU_SOURCE
 #include "../right.h"

@@ -4,8 +4,8 @@
  * returns how many that were. This server ignores the number and loses the rest.
  * Seen: a series of articles on servers in C had this bug for 17 months, because its test
  * sent a few bytes only.
- * Expect: bytes too early.
- * Caught by: tests/server/test_half_close.py::test_a_client_that_reads_only_after_its_last_byte_gets_everything
+ * Expect: expected the server to stop reading at some time, but it took everything
+ * Caught by: tests/server/test_slow_readers.py::test_a_client_that_writes_before_it_reads_is_stuck_and_loses_nothing
  */
 #define _GNU_SOURCE
 #include "../right.h"
