@@ -11,7 +11,11 @@
 #define _GNU_SOURCE
 #include "../right.h"
 
-static struct unsent { char *bytes; size_t start, end; bool ended; } table[MAX];
+static struct unsent {
+    char *bytes;
+    size_t start, end;
+    bool ended;
+} table[MAX];
 
 static void read_more(int fd, struct unsent *unsent)
 {
