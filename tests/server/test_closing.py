@@ -3,11 +3,9 @@ its listener, echoes what has been sent, ends each connection in order, and exit
 
 from __future__ import annotations
 
-import errno
 import random
 import select
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -159,23 +157,6 @@ def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(
         client.give(b"by the way..")
         time.sleep(0.02)
     client.expect_end(may_miss=5 * 12)
-    client.close()
-    server.expect_exit(0)
-
-
-@clean
-def test_the_listener_is_closed_while_the_last_clients_finish(
-        server: Server, story: Story) -> None:
-    client = server.client()
-    client.fill()
-    server.signal(signal.SIGTERM)
-    server.expect_closed_listener()
-    with socket.socket() as newcomer:
-        refused = newcomer.connect_ex(server.address) == errno.ECONNREFUSED
-        story.check(refused or newcomer.getsockname() == newcomer.getpeername(),  # it met itself
-                    "a newcomer to be refused", "it was accepted")
-    client.half_close()
-    client.expect_end()
     client.close()
     server.expect_exit(0)
 
