@@ -153,10 +153,13 @@ def test_four_workers_serve_a_crowd_and_close_together(start_server, story):
     server = start_server("--workers", "4")
     story.check(proc.eventually(lambda: server.threads() >= 4), "four threads",
                 f"there are {server.threads()}")
-    crowd = server.crowd(200)
+    crowd, stuck = server.crowd(200), server.client()
     crowd.say_at_once([b"client %d of 200" % number for number in range(200)])
+    stuck.fill()
     server.signal(signal.SIGTERM)
     crowd.expect_end()
+    stuck.expect_end()  # so they have not seen their end only because the time was up
+    stuck.close()
     server.expect_exit(0)
 
 
