@@ -41,6 +41,9 @@ exercise-%:
 exercises:
 	@python3 tests/exercises/check.py --prove
 
+exercise-%:
+	@python3 tests/exercises/check.py $*
+
 test-thorough:
 	@CALLED="make $@" THOROUGH=1 $(PYTEST) tests/
 	@python3 tests/mutants/mutants.py
@@ -60,6 +63,7 @@ help:
 	@echo "make check-03          test the behaviour of that one: about half a minute"
 	@echo "make exercise-03a      try your solution of an exercise in chapter 03"
 	@echo "make test              test all of it; the same as: pytest tests/"
+	@echo "make exercise-03a      try your solution of an exercise of a chapter's page"
 	@echo "make test-thorough     the same, and all that takes long: about an hour"
 	@echo "make bench             measure what each way of serving costs here: docs/costs.md"
 	@echo "make steps examples    build the small programs of chapter 05"
