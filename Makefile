@@ -38,6 +38,10 @@ check-%:
 exercise-%:
 	@python3 tests/exercises/check.py $*
 
+# make trace CHAPTER=03-select: an evening of that chapter, recorded and drawn
+trace:
+	@python3 tests/trace/trace.py $(CHAPTER)
+
 exercises:
 	@python3 tests/exercises/check.py --prove
 
@@ -62,6 +66,7 @@ help:
 	@echo "                       (also 01-blocking, 02-threads, 04-epoll, 05-async-tasks)"
 	@echo "make check-03          test the behaviour of that one: about half a minute"
 	@echo "make exercise-03a      try your solution of an exercise in chapter 03"
+	@echo "make trace CHAPTER=…   record an evening of a chapter, and draw it"
 	@echo "make test              test all of it; the same as: pytest tests/"
 	@echo "make exercise-03a      try your solution of an exercise of a chapter's page"
 	@echo "make test-thorough     the same, and all that takes long: about an hour"
