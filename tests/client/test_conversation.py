@@ -43,7 +43,7 @@ def test_a_file_comes_back(
 
 
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
-@pytest.mark.fault(7)
+@pytest.mark.fault(7, happened="the client reads while it writes")
 def test_a_big_file_comes_back_whole_and_in_bounded_memory(
         server: Server, chapter: Chapter, start_client: StartClient, story: Story) -> None:
     big = random_bytes(4, 16 * MIB)
@@ -239,7 +239,7 @@ def test_a_signal_that_was_ignored_at_its_start_stays_ignored(
 
 
 @pytest.mark.ours_only("its clients")
-@pytest.mark.fault(63, happened="ends")
+@pytest.mark.fault(63, happened="ends all the same")
 def test_a_signal_that_its_parent_had_blocked_ends_it(
         start_client: StartClient, start_peer: StartPeer) -> None:
     peer = start_peer(silent)
