@@ -32,7 +32,7 @@ def named(addresses: list[str], rules: str = "") -> dict[str, str]:
 
 
 @in_each_way
-@pytest.mark.fault(46, happened="each address is tried")
+@pytest.mark.fault(46)
 @ours
 def test_each_address_of_a_name_is_tried(start_peer: StartPeer, start_client: StartClient,
                                          arguments: list[str]) -> None:
