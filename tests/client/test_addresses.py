@@ -32,7 +32,7 @@ def named(addresses: list[str], rules: str = "") -> dict[str, str]:
 
 
 @in_each_way
-@pytest.mark.fault(46, happened="each address is tried")
+@pytest.mark.fault(46)
 @ours
 def test_each_address_of_a_name_is_tried(start_peer: StartPeer, start_client: StartClient,
                                          arguments: list[str]) -> None:
@@ -44,7 +44,7 @@ def test_each_address_of_a_name_is_tried(start_peer: StartPeer, start_client: St
 
 
 @in_each_way
-@pytest.mark.fault(69, happened="they share the ten seconds")
+@pytest.mark.fault(69, happened="10 s in all")
 @ours
 def test_addresses_that_do_not_answer_share_the_ten_seconds(
         start_peer: StartPeer, start_client: StartClient, story: Story,

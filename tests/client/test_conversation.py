@@ -239,7 +239,7 @@ def test_a_signal_that_was_ignored_at_its_start_stays_ignored(
 
 
 @pytest.mark.ours_only("its clients")
-@pytest.mark.fault(63, happened="ends all the same")
+@pytest.mark.fault(63, happened="ends")
 def test_a_signal_that_its_parent_had_blocked_ends_it(
         start_client: StartClient, start_peer: StartPeer) -> None:
     peer = start_peer(silent)

@@ -111,7 +111,7 @@ def test_descriptors_above_1024_are_as_good_as_any(
 
 
 @pytest.mark.promise("below_fd_setsize")
-@pytest.mark.fault(18, happened="refused")
+@pytest.mark.fault(18, happened="turned away")
 def test_a_descriptor_that_select_cannot_watch_is_refused(
         start_peer: StartPeer, start_client: StartClient, low_descriptors: range) -> None:
     client = start_client("-", peer=start_peer(echo), pass_fds=low_descriptors)
