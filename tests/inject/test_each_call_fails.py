@@ -62,7 +62,7 @@ def _fail_each(story: Story, table: Table, directory: Path, run: Callable[[str, 
 @pytest.mark.fault(27, 64, happened="exit 1 at start, turned away later")
 def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
         chapter: Chapter, story: Story, tmp_path: Path) -> None:
-    inject.environment("cut=1"), program(chapter, "server")  # built before there are several threads
+    inject.environment("cut=1"), program(chapter, "server")  # built before there are threads
     usual = run_server(chapter, "", tmp_path)
 
     def is_right(run: Run, unnoticed: bool) -> bool:
