@@ -20,7 +20,7 @@ from pages.replay import steps_of
 
 pytestmark = pytest.mark.ours_only("the pages of this book")
 every_page = pytest.mark.parametrize("name", page_names())
-PICTURES = sorted(str(path.relative_to(TOP)) for pattern in ("[0-9]*/*.svg", "docs/**/*.svg")
+PICTURES = sorted(str(path.relative_to(TOP)) for pattern in ("[0-9]*/*.svg", "docs/*.svg")
                   for path in TOP.glob(pattern))
 TOOLS = ("gcc", "gdb", "nm", "ps", "ss", "strace", "timeout", "top")
 
@@ -148,6 +148,13 @@ def test_a_picture_is_for_every_reader(name: str) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_on_a_page(name: str) -> None:
     assert any(Path(name).name in Page(page).text for page in page_names())
+
+
+@pytest.mark.parametrize("traced", [path.stem for path in sorted((TOP / "docs/traces").glob("*.txt"))])
+def test_a_timeline_is_drawn_from_its_trace(traced: str) -> None:
+    draw = runpy.run_path(str(TOP / "tests" / "trace" / "trace.py"))["draw"]
+    trace = (TOP / "docs" / "traces" / f"{traced}.txt").read_text(encoding="utf-8")
+    assert draw(traced, trace) == (TOP / traced / "evening.svg").read_text(encoding="utf-8")
 
 
 def test_the_figure_of_chapter_4_is_drawn_from_its_results() -> None:
