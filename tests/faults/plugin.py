@@ -72,7 +72,8 @@ def read(text: str) -> dict[Place, str]:
 
 
 def together(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> Seen:
-    """What was seen, and where not all tests have run, what the page says besides."""
+    """What the page should say: what was seen, and where not all tests of a place have run,
+    what it says already."""
     result = {place: set(words) for place, words in seen.items()}
     for place in set(page) - whole:
         if not page[place].startswith(("–", NO_TEST)):
@@ -80,26 +81,15 @@ def together(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> Seen:
     return result
 
 
-def differences(seen: Seen, told: Mapping[Place, str], whole: set[Place]) -> list[str]:
-    """Where page and results differ. A place is whole if all its tests have run: then nothing
-    else may stand there; otherwise, what was seen must be among what stands there."""
-    found = []
-    for fault in FAULTS:
-        for chapter in CHAPTERS:
-            place = fault.number, chapter
-            page, here = told.get(place, "(no such cell)"), cell(seen, fault, chapter)
-            partly = seen.get(place, set()) <= set(page.split("; "))
-            if page != here if place in whole else not partly:
-                found.append(f"fault {fault.number} in {chapter}: docs/faults.md says "
-                             f"\"{page}\", the tests have seen \"{here}\"")
-    return found
+def differences(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> list[str]:
+    now = together(seen, page, whole)
+    return [f"fault {fault.number} in {chapter}: docs/faults.md says "
+            f"\"{page.get((fault.number, chapter))}\", the tests have seen \"{seen_now}\""
+            for fault in FAULTS for chapter in CHAPTERS for seen_now in [cell(now, fault, chapter)]
+            if page.get((fault.number, chapter)) != seen_now]
 
 
 # ---- the tests --------------------------------------------------------------------------
-
-
-def rows_of(item: pytest.Item) -> set[int]:
-    return {number for mark in item.iter_markers("fault") for number in mark.args}
 
 
 def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
@@ -110,8 +100,9 @@ def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
         chapter = getattr(params.get("chapter"), "name", mark.kwargs.get("chapter"))
         outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", SERVED)
         for number in mark.args:
-            assert number in BY_NUMBER and chapter in CHAPTERS, (
-                f"{item.nodeid}: there is no row for fault({number}, chapter={chapter!r})")
+            if number not in BY_NUMBER or chapter not in CHAPTERS:
+                raise pytest.UsageError(f"{item.nodeid}: docs/faults.md has no place for "
+                                        f"fault({number}, chapter={chapter!r})")
             yield number, chapter, outcome if outcome != "served" else SERVED
 
 
@@ -122,17 +113,21 @@ class Faults:
         self.unfinished: set[Place] = set()  # a test of it was skipped, or failed
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        number = self.config.getoption("--fault")
-        if number:
-            others = [item for item in items if number not in rows_of(item)]
-            items[:] = [item for item in items if number in rows_of(item)]
+        wanted = self.config.option.fault
+        rows = {item: {number for number, _, _ in about(item)} for item in items}
+        if wanted:
+            others = [item for item in items if wanted not in rows[item]]
+            items[:] = [item for item in items if wanted in rows[item]]
             self.config.hook.pytest_deselected(items=others)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
         """What is written on the report also travels from the workers of xdist."""
         report = (yield).get_result()  # type: ignore[attr-defined,misc]
-        report.user_properties += [("fault", place) for place in about(item)]
+        try:
+            report.user_properties += [("fault", place) for place in about(item)]
+        except pytest.UsageError as error:  # a mark that was added while the test ran
+            report.outcome, report.longrepr = "failed", str(error)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, value in report.user_properties:
@@ -158,8 +153,7 @@ class Faults:
         if option.write_faults:
             PAGE.write_text(write(text, together(self.seen, page, whole)), "utf-8")
         else:
-            for difference in differences(self.seen, page, whole):
-                self.fail(difference)
+            self.check(differences(self.seen, page, whole))
 
     def is_whole(self) -> bool:
         """Was the whole suite asked for?"""
@@ -168,13 +162,14 @@ class Faults:
         return bool(paths & {TESTS, TESTS.parent}) and not any(
             getattr(self.config.option, name, None) for name in part)
 
-    def fail(self, text: str) -> None:
-        """A difference counts as a failed test."""
-        where = text.split(":")[0]
-        self.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
-            nodeid=f"docs/faults.md::{where}", location=("docs/faults.md", None, where),
-            keywords={}, outcome="failed", when="call",
-            longrepr=f"{text}\n(pytest tests/ --write-faults writes the page anew)"))
+    def check(self, found: list[str]) -> None:
+        """Differences count as one failed test."""
+        if found:
+            where = ("docs/faults.md", None, "says what the tests have seen")
+            self.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
+                nodeid="::".join(where[::2]), location=where, keywords={}, outcome="failed",
+                when="call", longrepr="\n".join(
+                    [*found, "(pytest tests/ --write-faults writes the page anew)"])))
 
 
 def add_options(parser: pytest.Parser) -> None:
