@@ -144,7 +144,7 @@ class Hunt:
             time.sleep(0.05)
             if log.stat().st_size != size:
                 size, since = log.stat().st_size, time.monotonic()
-            elif size and time.monotonic() - since > LEAST_SECONDS:
+            elif size and time.monotonic() - since > (LEAST_SECONDS if usual else 600):
                 last: str = json.loads(log.read_text().splitlines()[-1])[0]
                 if time.monotonic() - since > 10 * usual[last]:
                     return last
