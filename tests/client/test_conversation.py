@@ -32,13 +32,17 @@ def expect_copy(client: ClientProgram, story: Story, data: bytes) -> None:
 
 # ---- files and pipes -----------------------------------------------------------------------
 
-@pytest.mark.parametrize("data", [b"good evening\n", random_bytes(5, 3 * MIB + 1)],
-                         ids=["a-line", "3-MiB"])
+@pytest.mark.parametrize("data", [
+    b"good evening\n",
+    pytest.param(random_bytes(5, 3 * MIB + 1),
+                 marks=pytest.mark.no_inject("megabytes, byte by byte", "cut"), id="3-MiB"),
+])
 def test_a_file_comes_back(
         server: Server, start_client: StartClient, story: Story, data: bytes) -> None:
     expect_copy(start_client("-", peer=server, stdin=data), story, data)
 
 
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.fault(7)
 def test_a_big_file_comes_back_whole_and_in_bounded_memory(
         server: Server, chapter: Chapter, start_client: StartClient, story: Story) -> None:
@@ -76,6 +80,7 @@ def test_an_echo_in_pieces_or_late_is_still_an_echo(
     expect_copy(start_client("-", peer=start_peer(script), stdin=data), story, data)
 
 
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.ours_only("the words of its client")
 def test_when_nobody_reads_its_stdout_any_more_it_ends(
         server: Server, start_client: StartClient, story: Story) -> None:
@@ -88,6 +93,7 @@ def test_when_nobody_reads_its_stdout_any_more_it_ends(
     client.expect_failure("client: stdout: Broken pipe")
 
 
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.fault(68)
 def test_a_stdout_that_is_non_blocking_and_slow_gets_every_byte(
         server: Server, start_client: StartClient, story: Story) -> None:
@@ -172,30 +178,18 @@ def _load(pid: int) -> float:
 
 
 def test_at_a_terminal_until_ctrl_d(
-        server: Server, start_client: StartClient, terminal: Callable[..., Terminal]) -> None:
+        server: Server, start_client: StartClient, terminal: Callable[..., Terminal],
+        story: Story) -> None:
+    """A terminal made non-blocking would stay so for the shell, which ends at the next read."""
     keyboard = terminal()
     client = start_client("-", peer=server, stdin=keyboard.inside, stdout=subprocess.PIPE)
     for line in (b"good evening\n", b"good night\n"):
         keyboard.type(line)
         client.expect_echo(line)
+        story.check(os.get_blocking(keyboard.inside), "a terminal that blocks, as before",
+                    "the client has made it non-blocking")
     keyboard.type(b"\x04")  # Ctrl-D
     client.expect_success()
-
-
-def test_its_terminal_is_left_as_it_was(
-        start_client: StartClient, start_peer: StartPeer, story: Story,
-        terminal: Callable[..., Terminal]) -> None:
-    """A terminal made non-blocking would stay so for the shell, which ends at the next read."""
-    keyboard = terminal()
-    client = start_client("-", peer=start_peer(echo), stdin=keyboard.inside,
-                          stdout=subprocess.PIPE)
-    keyboard.type(b"good evening\n")
-    client.expect_echo(b"good evening\n")
-    for when in ("while it runs", "after it was killed"):
-        story.check(os.get_blocking(keyboard.inside), f"a terminal that blocks {when}",
-                    "it is non-blocking")
-        client.process.kill()
-        client.process.wait()
 
 
 def test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end(
