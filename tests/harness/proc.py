@@ -12,9 +12,10 @@ import threading
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence
 
-from .story import Story
+if TYPE_CHECKING:  # the bench uses this module, where there may be no pytest
+    from .story import Story
 
 # Seconds without any progress after which a test gives up.
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "15"))
