@@ -43,7 +43,7 @@ def test_a_file_comes_back(
 
 
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
-@pytest.mark.fault(7, happened="the client reads while it writes")
+@pytest.mark.fault(7)
 def test_a_big_file_comes_back_whole_and_in_bounded_memory(
         server: Server, chapter: Chapter, start_client: StartClient, story: Story) -> None:
     big = random_bytes(4, 16 * MIB)
