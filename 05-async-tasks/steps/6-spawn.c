@@ -76,7 +76,7 @@ static void run(struct task *task)
     task->result = future->poll(future, &task->waker);
     task->done = task->result != PENDING;
     if (task->done)
-        printf("    poll %s: ready, %ld words\n", task->name, task->result);
+        printf("    poll %s: ready, %ld\n", task->name, task->result);
     else
         printf("    poll %s: PENDING\n", task->name);
     if (task->done && task->joiner != NULL)

@@ -145,7 +145,7 @@ int main(void)
     for (int second = 0; second < 5; second++) {
         printf("second %d\n", second);
         if (second == 3)
-            arrive(&clock, 1);
+            arrive(&clock, 8);
         if (second == 4)
             arrive(&drip, 4); /* too late */
         if (!root.woken)
