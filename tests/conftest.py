@@ -27,7 +27,7 @@ from faults import plugin as faults
 from harness import report
 from harness.chapters import CHAPTERS, VARIANT, VARIANTS, Chapter, foreign
 from harness.network import Network
-from harness.peer import ClientProgram, Peer, Script, Terminal
+from harness.peer import ClientProgram, Peer, Terminal
 from harness.server import Server
 from harness.story import Story, WallReached
 import inject
@@ -201,48 +201,39 @@ def server(start_server: Callable[..., Server]) -> Server:
     return start_server()
 
 
-@pytest.fixture
-def network(story: Story) -> Iterator[Callable[..., Network]]:
-    """network({"core/somaxconn": "4"}, mtu=600)"""
+def _ended_after_the_test(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     with contextlib.ExitStack() as last:
-        yield lambda *rules, **more: last.enter_context(
-            contextlib.closing(Network(*rules, **more)))
+
+        def start(*arguments: Any, **options: Any) -> Any:
+            made = make(*arguments, **options)
+            last.callback(made.stop)
+            return made
+
+        yield start
+
+
+@pytest.fixture
+def network() -> Iterator[Callable[..., Network]]:
+    """network({"core/somaxconn": "4"}, mtu=600)"""
+    yield from _ended_after_the_test(Network)
+
+
+@pytest.fixture
+def terminal(story: Story) -> Iterator[Callable[..., Terminal]]:
+    yield from _ended_after_the_test(lambda **options: Terminal(story, **options))
 
 
 @pytest.fixture
 def start_peer(story: Story) -> Iterator[Callable[..., Peer]]:
     """start_peer(script): see harness/peer.py for what a script is."""
-    with contextlib.ExitStack() as last:
-
-        def start(script: Script, **options: Any) -> Peer:
-            peer = Peer(story, script, **options)
-            last.callback(peer.stop)
-            return peer
-
-        yield start
+    yield from _ended_after_the_test(lambda *script, **more: Peer(story, *script, **more))
 
 
 @pytest.fixture
 def start_client(chapter: Chapter, story: Story) -> Iterator[Callable[..., ClientProgram]]:
     """start_client("--port", "8080", "Hello", stdin=b"..."); with peer=, the port is its."""
-    with contextlib.ExitStack() as last:
+    def make(*arguments: object, peer: Any = None, **options: Any) -> ClientProgram:
+        port = ["--port", str(peer.port)] if peer else []
+        return ClientProgram(chapter, story, *port, *map(str, arguments), **options)
 
-        def start(*arguments: object, peer: Any = None, **options: Any) -> ClientProgram:
-            port = ["--port", str(peer.port)] if peer else []
-            program = ClientProgram(chapter, story, *port, *map(str, arguments), **options)
-            last.callback(program.stop)
-            return program
-
-        yield start
-
-
-@pytest.fixture
-def terminal(story: Story) -> Iterator[Callable[..., Terminal]]:
-    with contextlib.ExitStack() as last:
-
-        def make(**options: Any) -> Terminal:
-            made = Terminal(story, **options)
-            last.callback(made.close)
-            return made
-
-        yield make
+    yield from _ended_after_the_test(make)

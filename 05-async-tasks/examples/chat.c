@@ -83,7 +83,7 @@ static void member_drop(struct future *future)
 
     while (*at != NULL && *at != self)
         at = &(*at)->next;
-    if (*at == self)
+    if (*at != NULL)
         *at = self->next;
     async_drop(&self->async);
     future_drop(&self->notified.future);

@@ -4,6 +4,7 @@
  * The twenty handles are awaited at once by a combinator of our own. Each cancels its
  * task when it is dropped.
  */
+#define _GNU_SOURCE
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,7 @@ struct serve {
 static void ask(struct join *handles)
 {
     for (int i = 0; i < ASKED; i++) {
-        struct sleep answer = sleep_for(50 + rand() % 5000); /* any future makes a task */
+        struct sleep answer = sleep_for(50 + random() % 5000); /* any future makes a task */
         if (spawn_joinable(answer, &handles[i]) < 0)
             errx(EXIT_FAILURE, "no memory for a task");
         handles[i].cancels = true;

@@ -95,8 +95,8 @@ def picture(results: str) -> str:
     grid = "".join(f'<path class="grid" d="M44 {210 - 0.9 * y}H344"/>'
                    f'<text class="q e" x="38" y="{214.5 - 0.9 * y}">{y}</text>\n'
                    for y in (0, 50, 100, 150, 200))
-    ticks = "".join(f'<text class="q m" x="{44 + 0.03 * x}" y="230">{x:,}</text>\n'
-                    for x in (0, 5000, 10000))
+    ticks = "".join(f'<text class="q {where}" x="{44 + 0.03 * x:.0f}" y="230">{x:,}</text>\n'
+                    for x, where in ((0, "m"), (5000, "m"), (10000, "e")))
     return PICTURE.format(grid=grid, ticks=ticks, select=path(select), epoll=path(epoll))
 
 

@@ -7,6 +7,8 @@
     make bench SERVER='./mine {port}'   your server, too
     make bench ROUNDS=3                 sooner done, and noisier; 9 is usual
     make bench ONLY='busy counted'      some parts of: busy floods workers silent counted
+    make bench CONNECTIONS=50000        instead of all that: so many at once, in 04 and 05
+    make bench MILLION=1                a million of them, or what this machine can hold
     make bench PAGE=1                   write docs/costs.md anew from this run
 
 The results are kept in tests/.build/bench/results.txt, a line each.
@@ -19,6 +21,7 @@ import signal
 import sys
 import time
 
+import million
 import page
 from measure import Bench
 from processes import BUILD, SAY_SO
@@ -48,29 +51,37 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+def option(name: str) -> str:
+    return "" if os.environ.get(name) == "0" else os.environ.get(name, "")
+
+
 def main() -> int:
-    chapters = os.environ.get("CHAPTERS", "").split() or list(CHAPTERS)
+    tell = Progress()
+    connections = 1_000_000 if option("MILLION") else int(option("CONNECTIONS") or 0)
+    chapters = option("CHAPTERS").split() or list(CHAPTERS[3:] if connections else CHAPTERS)
     if set(chapters) - set(CHAPTERS):
         raise SystemExit(f"CHAPTERS are some of {' '.join(CHAPTERS)}")
-    tell = Progress()
-    servers, missing = choose(chapters, os.environ.get("PEERS", "0") not in ("", "0"),
-                              os.environ.get("SERVER", ""))
-    bench = Bench(servers, int(os.environ.get("ROUNDS") or 9), SECONDS, tell)
-    only = os.environ.get("ONLY", "").split() or PARTS
-    for part in PARTS:
-        if part in only:
-            missing.update(getattr(bench, part)() or {})
+    servers, missing = choose(chapters, bool(option("PEERS")), option("SERVER"))
+    if connections:
+        figures, wrong = million.run([server for server in servers if server.family != "floor"],
+                                     connections, tell)
+    else:
+        bench = Bench(servers, int(option("ROUNDS") or 9), SECONDS, tell)
+        for part in PARTS:
+            if part in (option("ONLY").split() or PARTS):
+                missing.update(getattr(bench, part)() or {})
+        figures, wrong = bench.figures, bench.wrong
     tell.done()
-    results = page.as_results(machine(), bench.figures)
+    results = page.as_results({} if connections else machine(), figures)
     BUILD.mkdir(parents=True, exist_ok=True)
     (BUILD / "results.txt").write_text(page.written(results), encoding="utf-8")
-    print(page.summary(results))
-    for name, reason in {**missing, **bench.wrong}.items():
+    print(page.summary(results, page.MILLION if connections else page.SUMMARY))
+    for name, reason in {**missing, **wrong}.items():
         print(f"skipped: {name}: {reason}")
-    if os.environ.get("PAGE", "0") not in ("", "0"):
+    if option("PAGE"):
         page.publish(results)
         print(f"written: {page.PAGE}")
-    return 1 if bench.wrong else 0
+    return 1 if wrong else 0
 
 
 def _end(number: int, _: object) -> None:

@@ -35,6 +35,7 @@
 #define BUFFER_SIZE (256 * 1024) /* one recv() */
 #define BATCH 256                /* events a wait */
 #define MESSAGES 4096            /* so many different ones */
+#define PORTS 10000              /* used of one address */
 #define FLOOD 65521              /* the bytes that a flood repeats; a prime, so that a lost
                                     buffer never goes unnoticed */
 
@@ -102,11 +103,13 @@ static void set_options(int fd)
         fail("setsockopt: %s", strerror(errno));
 }
 
-/* Each process has an address of its own, 127.x.y.1: one address has about 28,000 ports. */
-static int connect_one(void)
+/* Each process has addresses of its own, 127.x.y.1 and up: one address has about 28,000 ports,
+ * and to find a free one takes the kernel long when half of them are in use. */
+static int connect_one(long number)
 {
-    in_addr_t own = htonl(INADDR_LOOPBACK + (((uint32_t)getpid() & 0xffff) << 8));
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = own};
+    uint32_t own = INADDR_LOOPBACK + (((uint32_t)getpid() & 0xffff) << 8) +
+                   (uint32_t)(number / PORTS);
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(own)};
     struct sockaddr_in server = {.sin_family = AF_INET,
                                  .sin_port = htons((uint16_t)port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -142,7 +145,7 @@ static long connect_group(long first, long end)
 {
     long connected = first, served = first;
 
-    while (connected < end && (clients[connected].fd = connect_one()) != -1)
+    while (connected < end && (clients[connected].fd = connect_one(connected)) != -1)
         connected++;
     for (long i = first; i < connected; i++)
         if (is_served(clients[i].fd))

@@ -147,7 +147,7 @@ class Load:
 
     def __enter__(self) -> "Load":
         try:
-            self.connected = int(self._answer()["connected"])
+            self.connected = int(self.answer()["connected"])
         except BaseException:
             self.__exit__()
             raise
@@ -162,7 +162,7 @@ class Load:
         self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
 
-    def _answer(self) -> dict[str, float]:
+    def answer(self) -> dict[str, float]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if line:
@@ -174,10 +174,7 @@ class Load:
 
     def go(self) -> dict[str, float]:
         self.order("go")
-        return self._answer()
-
-    def ended(self) -> dict[str, float]:
-        return self._answer()
+        return self.answer()
 
 
 def kernel_bytes() -> int:

@@ -33,7 +33,7 @@ def named(addresses: list[str], rules: str = "") -> dict[str, str]:
 
 
 @in_each_way
-@pytest.mark.fault(46, happened="each address is tried")
+@pytest.mark.fault(46)
 @ours
 def test_each_address_of_a_name_is_tried(start_peer: StartPeer, start_client: StartClient,
                                          arguments: list[str]) -> None:
@@ -45,7 +45,7 @@ def test_each_address_of_a_name_is_tried(start_peer: StartPeer, start_client: St
 
 
 @in_each_way
-@pytest.mark.fault(69, happened="ten seconds for all of them together")
+@pytest.mark.fault(69, happened="10 s in all")
 @ours
 def test_addresses_that_do_not_answer_share_the_ten_seconds(
         start_peer: StartPeer, start_client: StartClient, story: Story,
@@ -65,7 +65,7 @@ def test_addresses_that_do_not_answer_share_the_ten_seconds(
 
 
 @in_each_way
-@pytest.mark.fault(69, happened="ten seconds for all of them together")
+@pytest.mark.fault(69, happened="10 s in all")
 @ours
 def test_when_no_address_answers_it_says_so(start_client: StartClient, story: Story,
                                             arguments: list[str]) -> None:

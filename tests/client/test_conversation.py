@@ -32,14 +32,18 @@ def expect_copy(client: ClientProgram, story: Story, data: bytes) -> None:
 
 # ---- files and pipes -----------------------------------------------------------------------
 
-@pytest.mark.parametrize("data", [b"good evening\n", random_bytes(5, 3 * MIB + 1)],
-                         ids=["a-line", "3-MiB"])
+@pytest.mark.parametrize("data", [
+    b"good evening\n",
+    pytest.param(random_bytes(5, 3 * MIB + 1),
+                 marks=pytest.mark.no_inject("megabytes, byte by byte", "cut"), id="3-MiB"),
+])
 def test_a_file_comes_back(
         server: Server, start_client: StartClient, story: Story, data: bytes) -> None:
     expect_copy(start_client("-", peer=server, stdin=data), story, data)
 
 
-@pytest.mark.fault(7, happened="the client reads while it writes")
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
+@pytest.mark.fault(7)
 def test_a_big_file_comes_back_whole_and_in_bounded_memory(
         server: Server, chapter: Chapter, start_client: StartClient, story: Story) -> None:
     big = random_bytes(4, 16 * MIB)
@@ -76,6 +80,7 @@ def test_an_echo_in_pieces_or_late_is_still_an_echo(
     expect_copy(start_client("-", peer=start_peer(script), stdin=data), story, data)
 
 
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.ours_only("the words of its client")
 def test_when_nobody_reads_its_stdout_any_more_it_ends(
         server: Server, start_client: StartClient, story: Story) -> None:
@@ -88,6 +93,7 @@ def test_when_nobody_reads_its_stdout_any_more_it_ends(
     client.expect_failure("client: stdout: Broken pipe")
 
 
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.fault(68)
 def test_a_stdout_that_is_non_blocking_and_slow_gets_every_byte(
         server: Server, start_client: StartClient, story: Story) -> None:
@@ -245,7 +251,7 @@ def test_a_signal_that_was_ignored_at_its_start_stays_ignored(
 
 
 @pytest.mark.ours_only("its clients")
-@pytest.mark.fault(63, happened="ends all the same")
+@pytest.mark.fault(63, happened="ends")
 def test_a_signal_that_its_parent_had_blocked_ends_it(
         start_client: StartClient, start_peer: StartPeer) -> None:
     peer = start_peer(silent)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+from typing import Iterator
 
 import pytest
 
-from harness import proc
-from harness.chapters import Chapter
 from harness.peer import ClientProgram, echo
 from harness.server import Server
 from harness.story import Story
@@ -73,6 +73,7 @@ def test_what_was_right_is_counted_even_for_a_connection_that_met_an_error(
     expect_counts(client, story, 5, 5, 5)
 
 
+@pytest.mark.no_inject("whose message is in pieces", "cut")
 def test_the_echo_of_another_connection_is_noticed(
         start_client: StartClient, start_peer: StartPeer, story: Story) -> None:
     client = start_client("--guests", 3, peer=start_peer(crossed()))
@@ -90,18 +91,30 @@ def test_with_too_few_descriptors_it_reports_what_it_could_do(
                 f"{echoes} echoes and {errors} errors are reported")
 
 
+@pytest.fixture
+def low_descriptors() -> Iterator[range]:
+    """All below 1024, for a client to inherit."""
+    found = [os.dup(0)]
+    while found[-1] < 1024:
+        found.append(os.dup(0))
+    yield range(3, 1024)
+    for descriptor in found:
+        os.close(descriptor)
+
+
 def test_descriptors_above_1024_are_as_good_as_any(
-        start_peer: StartPeer, start_client: StartClient, story: Story) -> None:
+        start_peer: StartPeer, start_client: StartClient, story: Story,
+        low_descriptors: range) -> None:
     """The crowd is a tool, the same in every chapter: it does not use select()."""
-    client = start_client("--guests", 50, peer=start_peer(echo), prefix=proc.holding(["env"], 1000))
+    client = start_client("--guests", 50, peer=start_peer(echo), pass_fds=low_descriptors)
     expect_counts(client, story, 50, 50)
 
 
 @pytest.mark.promise("below_fd_setsize")
 @pytest.mark.fault(18, happened="refused")
 def test_a_descriptor_that_select_cannot_watch_is_refused(
-        start_peer: StartPeer, start_client: StartClient, chapter: Chapter) -> None:
-    client = start_client("-", peer=start_peer(echo), prefix=proc.holding(["env"], 1024))
+        start_peer: StartPeer, start_client: StartClient, low_descriptors: range) -> None:
+    client = start_client("-", peer=start_peer(echo), pass_fds=low_descriptors)
     client.expect_failure("client: select takes descriptors below 1024")
 
 

@@ -115,6 +115,7 @@ def test_a_slow_server_is_not_given_up(start_client: StartClient, start_peer: St
 
 @pytest.mark.fault(62)
 @ours
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
 def test_a_keyboard_and_a_reader_of_stdout_may_pause_for_longer(
         start_client: StartClient, start_peer: StartPeer, story: Story) -> None:
     """`./client - <big.bin | less`: nothing moves, but the server is not to blame."""

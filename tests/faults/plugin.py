@@ -72,7 +72,8 @@ def read(text: str) -> dict[Place, str]:
 
 
 def together(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> Seen:
-    """What was seen, and where not all tests have run, what the page says besides."""
+    """What the page should say: what was seen, and where not all tests of a place have run,
+    what it says already."""
     result = {place: set(words) for place, words in seen.items()}
     for place in set(page) - whole:
         if not page[place].startswith(("–", NO_TEST)):
@@ -80,19 +81,12 @@ def together(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> Seen:
     return result
 
 
-def differences(seen: Seen, told: Mapping[Place, str], whole: set[Place]) -> list[str]:
-    """Where page and results differ. A place is whole if all its tests have run: then nothing
-    else may stand there; otherwise, what was seen must be among what stands there."""
-    found = []
-    for fault in FAULTS:
-        for chapter in CHAPTERS:
-            place = fault.number, chapter
-            page, here = told.get(place, "(no such cell)"), cell(seen, fault, chapter)
-            partly = seen.get(place, set()) <= set(page.split("; "))
-            if page != here if place in whole else not partly:
-                found.append(f"fault {fault.number} in {chapter}: docs/faults.md says "
-                             f"\"{page}\", the tests have seen \"{here}\"")
-    return found
+def differences(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> list[str]:
+    now = together(seen, page, whole)
+    return [f"fault {fault.number} in {chapter}: docs/faults.md says "
+            f"\"{page.get((fault.number, chapter))}\", the tests have seen \"{seen_now}\""
+            for fault in FAULTS for chapter in CHAPTERS for seen_now in [cell(now, fault, chapter)]
+            if page.get((fault.number, chapter)) != seen_now]
 
 
 # ---- the tests --------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class Network:
                 pass_fds=[inside.fileno()], stderr=subprocess.PIPE)
         if self._channel.recv(16) != b"ready":
             trouble = self._helper.communicate()[1].decode().splitlines()
-            self.close()
+            self.stop()
             pytest.skip(f"no such network here: {trouble[-1]}")
 
     @property
@@ -93,7 +93,7 @@ class Network:
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         return socket.socket(fileno=descriptors[0])
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self._channel.close()
         if self._helper.stderr:
             self._helper.stderr.close()

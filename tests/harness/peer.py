@@ -168,7 +168,7 @@ class Terminal:
         self.story.tell(f"typed {describe(text)} at the terminal")
         os.write(self._outside, text)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         for descriptor in (self.inside, self._outside):
             with contextlib.suppress(OSError):
                 os.close(descriptor)

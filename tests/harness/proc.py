@@ -103,6 +103,15 @@ def in_shell(command: Sequence[str], shell: str) -> list[str]:
     return ["sh", "-c", line, "sh", *command]
 
 
+def holding(command: Sequence[str], below: int) -> list[str]:
+    """Starts the command with every descriptor below this number in use already."""
+    fill = ("import os, sys\n"
+            "while os.dup(0) < int(sys.argv[1]): pass\n"
+            "for held in range(3, int(sys.argv[1])): os.set_inheritable(held, True)\n"
+            "os.execvp(sys.argv[2], sys.argv[2:])")
+    return [sys.executable, "-c", fill, str(below), *command]
+
+
 def status_name(status: int) -> str:
     return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
 

@@ -294,11 +294,12 @@ static size_t part(int fd, size_t length, size_t times)
     return times * (size_t)cut->first;
 }
 
-#define MOVE(name, parameters, arguments, times)               \
+/* `socket`: fd, or -1 where a spurious EAGAIN would lose a line of a log. */
+#define MOVE(name, parameters, arguments, times, socket)       \
     ssize_t name parameters                                    \
     {                                                          \
         size_t wanted = length;                                \
-        if (refused(#name, fd))                                \
+        if (refused(#name, socket))                            \
             return -1;                                         \
         length = part(fd, length, times);                      \
         ssize_t moved = REAL(name) arguments;                  \
@@ -308,10 +309,11 @@ static size_t part(int fd, size_t length, size_t times)
     }
 
 MOVE(send, (int fd, const void *bytes, size_t length, int flags),
-     (fd, bytes, length, flags), 1)
-MOVE(recv, (int fd, void *bytes, size_t length, int flags), (fd, bytes, length, flags), 3)
-MOVE(write, (int fd, const void *bytes, size_t length), (fd, bytes, length), 1)
-MOVE(read, (int fd, void *bytes, size_t length), (fd, bytes, length), 3)
+     (fd, bytes, length, flags), 1, fd)
+MOVE(recv, (int fd, void *bytes, size_t length, int flags),
+     (fd, bytes, length, flags), 3, fd)
+MOVE(write, (int fd, const void *bytes, size_t length), (fd, bytes, length), 1, -1)
+MOVE(read, (int fd, void *bytes, size_t length), (fd, bytes, length), 3, -1)
 
 int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict size, int flags)
 {

@@ -58,7 +58,8 @@ def _fail_each(story: Story, table: Table, directory: Path, run: Callable[[str, 
     story.check(not wrong, "each to end well", f"{len(wrong)} did not:\n" + "\n".join(wrong[:30]))
 
 
-@pytest.mark.fault(11, 12, 13, 27, 64, happened="exit 1 at start, turned away later")
+@pytest.mark.fault(11, 12, 13)
+@pytest.mark.fault(27, 64, happened="exit 1 at start, turned away later")
 def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
         chapter: Chapter, story: Story, tmp_path: Path) -> None:
     inject.environment("cut=1"), program(chapter, "server")  # built before there are several threads
@@ -80,7 +81,8 @@ def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
 
 
 @pytest.mark.of_clients
-@pytest.mark.fault(13, 27, happened="exit 1")
+@pytest.mark.fault(13)
+@pytest.mark.fault(27, happened="the client: exit 1")
 @pytest.mark.parametrize("errand", ERRANDS)
 def test_when_a_call_of_a_client_fails_it_says_so(
         chapter: Chapter, story: Story, tmp_path: Path, start_peer: StartPeer,

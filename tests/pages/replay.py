@@ -230,8 +230,8 @@ class Play:
             right = terminal.right(last and terminal.prompt() and not background)
         if not right:
             raise AssertionError(f"`{terminal.command}` in terminal {step.terminal} does not go "
-                                 "as shown.\n-- the page:\n" + "\n".join(terminal.shown)
-                                 + "\n-- what happens:\n" + "\n".join(terminal.lines()))
+                                 "as shown.\n-- the page:\n" + "\n".join(terminal.shown).replace(ABOUT, "")
+                                 + "\n-- what happens:\n" + "\n".join(terminal.lines()[-40:]))
 
     def run(self) -> int:
         steps = steps_of(self.page)

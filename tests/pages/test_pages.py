@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,13 @@ def test_a_picture_is_for_every_reader(name: str) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_on_a_page(name: str) -> None:
     assert any(Path(name).name in Page(page).text for page in page_names())
+
+
+def test_the_figure_of_chapter_4_is_drawn_from_its_results() -> None:
+    measured = TOP / "docs" / "measured"
+    picture = runpy.run_path(str(measured / "measure.py"))["picture"]
+    assert picture((measured / "silent.csv").read_text(encoding="utf-8")) == \
+        (TOP / "04-epoll" / "told-once.svg").read_text(encoding="utf-8")
 
 
 def in_namespaces() -> list[str]:

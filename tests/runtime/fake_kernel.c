@@ -27,8 +27,9 @@
 
 struct world world;
 
+enum kind { UNUSED, EPOLL, EVENT, STREAM };
 static struct {
-    enum { UNUSED, EPOLL, EVENT, STREAM } kind;
+    enum kind kind;
     struct peer *peer;
     struct epoll_event watch; /* events 0: not watched */
     bool signalled;           /* EVENT */
@@ -109,16 +110,17 @@ static bool there_is_news(void)
 
 /* ---- what can happen next ------------------------------------------------------------ */
 
+enum what { SAY, END, HEAR, SEND, WAKE, CANCEL, STOP, PAUSE };
 static struct {
     struct act {
-        enum { SAY, END, HEAR, SEND, WAKE, CANCEL, STOP, PAUSE } what;
+        enum what what;
         struct peer *peer;
         int number;
     } list[32];
     int count;
 } acts;
 
-static void add(int what, struct peer *peer, int number)
+static void add(enum what what, struct peer *peer, int number)
 {
     acts.list[acts.count++] = (struct act){what, peer, number};
 }
@@ -289,7 +291,7 @@ static long fails(int error)
 
 /* ---- descriptors --------------------------------------------------------------------- */
 
-static int open_descriptor(int kind, struct peer *peer)
+static int open_descriptor(enum kind kind, struct peer *peer)
 {
     int fd = 0; /* the lowest that is free: the real one does so too */
 
@@ -301,9 +303,9 @@ static int open_descriptor(int kind, struct peer *peer)
     return fd;
 }
 
-static void must_be(int fd, int kind, const char *call)
+static void must_be(int fd, enum kind kind, const char *call)
 {
-    if (fd < 0 || fd >= MOST_FDS || (int)table[fd].kind != kind)
+    if (fd < 0 || fd >= MOST_FDS || table[fd].kind != kind)
         wrong("%s: descriptor %d is not what the runtime thinks", call, fd);
 }
 

@@ -301,14 +301,15 @@ void run(const struct scenario *wanted)
     world_begin(&scenario);
     must(runtime_open() == 0 && inbox_open(&inbox) == 0, "the runtime does not open");
     for (int i = 0; i < scenario.peers; i++)
-        begin((struct watched){.serve = {
-            {&serve_vtable}, {0}, &world.peers[i], tcp_stream_from(world.peers[i].fd)}});
+        begin((struct watched){.serve = {.future = {&serve_vtable},
+                                         .peer = &world.peers[i],
+                                         .stream = tcp_stream_from(world.peers[i].fd)}});
     if (scenario.messages > 0)
-        begin((struct watched){.receive = {{&receive_vtable}}});
+        begin((struct watched){.receive = {.future = {&receive_vtable}}});
     if (scenario.joins)
-        begin((struct watched){.wait = {{&wait_vtable}}});
+        begin((struct watched){.wait = {.future = {&wait_vtable}}});
     if (meddles > 0)
-        begin((struct watched){.meddle = {{&meddle_vtable}, .left = meddles}});
+        begin((struct watched){.meddle = {.future = {&meddle_vtable}, .left = meddles}});
     struct tasks_drained drained = tasks_drained();
     (void)block_on(&drained.future);
     for (int i = 0; i < task_count; i++)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import selectors
-import time
 from typing import Callable
 
 import pytest
@@ -114,22 +113,6 @@ def test_thousands_that_say_nothing_cost_next_to_nothing(
     crowd.finish()
     server.expect_descriptors(at_most=descriptors)
     server.serves_a_new_client()
-
-
-@pytest.mark.thorough
-@pytest.mark.fault(28, happened="no trace")
-def test_a_thousand_a_second_for_a_minute_leave_no_trace(server: Server, story: Story) -> None:
-    """Or as many as this machine can: a slow one takes longer."""
-    server.serves_a_new_client()
-    descriptors, threads, memory = server.descriptors(), server.threads(), server.resident()
-    start = time.monotonic()
-    with story.summed_up("1,000 clients a second came, were served and left, 60 seconds long"):
-        for number in range(60_000):
-            server.serves_a_new_client()
-            time.sleep(max(0, start + number / 1000 - time.monotonic()))
-    server.expect_descriptors(at_most=descriptors)
-    server.expect_threads(at_most=threads)
-    server.expect_resident(at_most=memory, room=1 << 20)
 
 
 @pytest.mark.ours_only("about its threads")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -84,25 +82,15 @@ def test_clients_beyond_the_wall_are_turned_away_and_those_inside_served(
 @pytest.mark.ours_only("how it starts")
 @pytest.mark.wall("03-select", "select() cannot watch a descriptor from 1,024 on")
 def test_descriptors_beyond_1024_are_as_good_as_others(
-        start_server: StartServer, story: Story, chapter: Chapter, many_open: range) -> None:
+        start_server: StartServer, story: Story, chapter: Chapter) -> None:
     story.tell(f"the server will start with all descriptors below {MANY} in use")
     if chapter.below_fd_setsize:
-        ended = proc.run([str(program(chapter, "server")), "--port", "0"], pass_fds=many_open)
+        ended = proc.run(proc.holding([str(program(chapter, "server")), "--port", "0"], MANY))
         story.check(ended.returncode == 1 and ended.stderr.startswith("server: "),
                     "a clear line and exit status 1",
                     f"exit status {ended.returncode} and: {ended.stderr}")
         story.check_wall(False, "the server to serve", f"it says: {ended.stderr.strip()}")
-    start_server(pass_fds=many_open).serves_a_new_client()
-
-
-@pytest.fixture
-def many_open() -> Iterator[range]:
-    held = [os.dup(0)]
-    while held[-1] < MANY:
-        held.append(os.dup(0))
-    yield range(3, MANY)
-    for descriptor in held:
-        os.close(descriptor)
+    start_server(prefix=proc.holding(["env"], MANY)).serves_a_new_client()
 
 
 @pytest.mark.promise("at_once")
