@@ -1,5 +1,5 @@
-/* leaf.c: a leaf of your own. A timerfd beats once a second, and each message is echoed at
- * the next beat: ask for a hundred with `./client --guests 1 --rounds 10`.
+/* leaf.c: a leaf of your own. A timerfd beats once a second, and each message is echoed
+ * at the next beat: ask for a hundred with `./client --guests 1 --rounds 10`.
  *
  * A leaf is a future that waits for the kernel. This one reads a timerfd; an eventfd, a
  * pipe or a terminal looks the same. See reactor.h.

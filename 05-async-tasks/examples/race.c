@@ -18,7 +18,7 @@
 
 #define ASKED 20
 
-/* ---- a combinator: ready with the index of the first handle that is ----------------- */
+/* ---- a combinator: ready with the index of the first handle that is ---------------- */
 
 struct first {
     struct future future;
@@ -68,7 +68,7 @@ struct serve {
 static void ask(struct join *handles)
 {
     for (int i = 0; i < ASKED; i++) {
-        struct sleep answer = sleep_for(50 + random() % 5000); /* any future makes a task */
+        struct sleep answer = sleep_for(50 + random() % 5000); /* a task, too */
         if (spawn_joinable(answer, &handles[i]) < 0)
             errx(EXIT_FAILURE, "no memory for a task");
         handles[i].cancels = true;
