@@ -33,6 +33,18 @@ check-%:
 	@CALLED="make $@" $(PYTEST) tests/server tests/client tests/runtime \
 	    --behaviour -k "$(or $(filter $*-%,$(CHAPTERS)),no-such-chapter)"
 
+# The exercises of chapters 01 to 04: make exercise-03a tries the reader's solution; make
+# exercises proves that each check fails on the chapter as it is and passes with ours.
+exercise-%:
+	@python3 tests/exercises/check.py $*
+
+# make trace CHAPTER=03-select: an evening of that chapter, recorded and drawn
+trace:
+	@python3 tests/trace/trace.py $(CHAPTER)
+
+exercises:
+	@python3 tests/exercises/check.py --prove
+
 test-thorough:
 	@CALLED="make $@" THOROUGH=1 $(PYTEST) tests/
 	@python3 tests/mutants/mutants.py
@@ -50,6 +62,8 @@ help:
 	@echo "make 03-select         build that one, and leave its ./server and ./client here"
 	@echo "                       (also 01-blocking, 02-threads, 04-epoll, 05-async-tasks)"
 	@echo "make check-03          test the behaviour of that one: about half a minute"
+	@echo "make exercise-03a      try your solution of an exercise in chapter 03"
+	@echo "make trace CHAPTER=…   record an evening of a chapter, and draw it"
 	@echo "make test              test all of it; the same as: pytest tests/"
 	@echo "make test-thorough     the same, and all that takes long: about an hour"
 	@echo "make bench             measure what each way of serving costs here: docs/costs.md"

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Iterator, Optional
 from xml.etree import ElementTree
 
 import pytest
 
+from harness import proc
 from pages.page import TOP, Page, page_names, sources, stands_in
 from pages.replay import steps_of
 
+pytestmark = pytest.mark.ours_only("the pages of this book")
 every_page = pytest.mark.parametrize("name", page_names())
-PICTURES = sorted(str(path.relative_to(TOP)) for pattern in ("[0-9]*/*.svg", "docs/**/*.svg")
+PICTURES = sorted(str(path.relative_to(TOP)) for pattern in ("[0-9]*/*.svg", "docs/*.svg")
                   for path in TOP.glob(pattern))
 TOOLS = ("gcc", "gdb", "nm", "ps", "ss", "strace", "timeout", "top")
 
@@ -148,6 +150,13 @@ def test_a_picture_is_on_a_page(name: str) -> None:
     assert any(Path(name).name in Page(page).text for page in page_names())
 
 
+@pytest.mark.parametrize("traced", [path.stem for path in sorted((TOP / "docs/traces").glob("*.txt"))])
+def test_a_timeline_is_drawn_from_its_trace(traced: str) -> None:
+    draw = runpy.run_path(str(TOP / "tests" / "trace" / "trace.py"))["draw"]
+    trace = (TOP / "docs" / "traces" / f"{traced}.txt").read_text(encoding="utf-8")
+    assert draw(traced, trace) == (TOP / traced / "evening.svg").read_text(encoding="utf-8")
+
+
 def test_the_figure_of_chapter_4_is_drawn_from_its_results() -> None:
     measured = TOP / "docs" / "measured"
     picture = runpy.run_path(str(measured / "measure.py"))["picture"]
@@ -155,31 +164,43 @@ def test_the_figure_of_chapter_4_is_drawn_from_its_results() -> None:
         (TOP / "04-epoll" / "told-once.svg").read_text(encoding="utf-8")
 
 
-def in_namespaces() -> list[str]:
-    """A command that runs the rest of its line with a network and processes of its own."""
-    ours = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc",
-            "--kill-child"]
-    try:
-        subprocess.run([*ours, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("`unshare --net --pid` is not allowed here: 8080 may not be free")
-    return ours
+# A command that runs the rest of its line with a network and processes of its own.
+NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc",
+              "--kill-child")
+
+
+def replay(name: str, directory: Path) -> str:
+    """Types the page in a copy of the repository. Returns what did not go as shown."""
+    shutil.copytree(TOP, directory, symlinks=True, ignore=shutil.ignore_patterns(
+        ".*", "__pycache__", "server", "client", "*.o", "*.d", "tiny"))
+    run = proc.run([*NAMESPACES, sys.executable, "-m", "pages.replay", name, str(directory)],
+                   {"PYTHONPATH": str(TOP / "tests")}, within=300, cwd=directory)
+    return "" if run.returncode == 0 else run.stdout + run.stderr
+
+
+@pytest.fixture(scope="session")
+def replays(request: pytest.FixtureRequest,
+            tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Plays all the pages that are asked for at the same time: most of it is waiting."""
+    asked = [item.callspec.params["name"] for item in request.session.items
+             if getattr(item, "originalname", "") == "test_every_session_goes_as_shown"]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        def start(name: str) -> "Future[str]":
+            return pool.submit(replay, name, tmp_path_factory.mktemp("page") / "copy")
+
+        alone = hasattr(request.config, "workerinput")  # one of several xdist workers
+        running = {} if alone else {name: start(name) for name in asked}
+        yield lambda name: (running.get(name) or start(name)).result()
 
 
 @pytest.mark.parametrize("name", [name for name in page_names() if steps_of(Page(name))])
-def test_every_session_goes_as_shown(name: str, tmp_path: Path) -> None:
+def test_every_session_goes_as_shown(name: str, request: pytest.FixtureRequest) -> None:
     typed = " ".join(step.typed for step in steps_of(Page(name)))
     missing = [tool for tool in TOOLS if re.search(rf"\b{tool} ", typed) and not shutil.which(tool)]
     if missing:
         pytest.skip(f"this page is typed with {', '.join(missing)}, not found here")
-    namespaces = in_namespaces()
-    copy = tmp_path / "copy"
-    shutil.copytree(TOP, copy, symlinks=True, ignore=shutil.ignore_patterns(
-        ".*", "__pycache__", "server", "client", "*.o", "*.d", "tiny"))
-    environment = {key: value for key, value in os.environ.items()
-                   if not re.match(r"MAKE|MFLAGS|GIT_|PYTEST|CDPATH", key)}
-    environment["PYTHONPATH"] = str(TOP / "tests")
-    run = subprocess.run([*namespaces, sys.executable, "-m", "pages.replay", name, str(copy)],
-                         env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    if run.returncode != 0:
-        pytest.fail(run.stdout + run.stderr, pytrace=False)
+    if not shutil.which("unshare") or proc.run([*NAMESPACES, "true"]).returncode != 0:
+        pytest.skip("`unshare --net --pid` is not allowed here: 8080 may not be free")
+    wrong = request.getfixturevalue("replays")(name)
+    if wrong:
+        pytest.fail(wrong, pytrace=False)
