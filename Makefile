@@ -45,6 +45,9 @@ trace:
 exercises:
 	@python3 tests/exercises/check.py --prove
 
+exercise-%:
+	@python3 tests/exercises/check.py $*
+
 test-thorough:
 	@CALLED="make $@" THOROUGH=1 $(PYTEST) tests/
 	@python3 tests/mutants/mutants.py
@@ -65,6 +68,7 @@ help:
 	@echo "make exercise-03a      try your solution of an exercise in chapter 03"
 	@echo "make trace CHAPTER=…   record an evening of a chapter, and draw it"
 	@echo "make test              test all of it; the same as: pytest tests/"
+	@echo "make exercise-03a      try your solution of an exercise of a chapter's page"
 	@echo "make test-thorough     the same, and all that takes long: about an hour"
 	@echo "make bench             measure what each way of serving costs here: docs/costs.md"
 	@echo "make steps examples    build the small programs of chapter 05"

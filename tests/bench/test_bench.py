@@ -3,22 +3,21 @@ measured. No figure is judged here: that is the reader's part."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
-from typing import Callable, Iterator
 
 import pytest
 
+from harness import proc
+
 BENCH = Path(__file__).resolve().parent
 DOCS = BENCH.parents[1] / "docs"
-SMALL = {"CHAPTERS": "01-blocking", "ROUNDS": "1", "ONLY": "busy"}
-MARK = "BENCH_TEST"  # in the environment of all that a test has started
 
 pytestmark = pytest.mark.ours_only("its measurements")
 
@@ -33,70 +32,50 @@ while True:
 """
 
 
-def environment(**more: str) -> "dict[str, str]":
-    ours = ("PEERS", "SERVER", "PAGE", "CHAPTERS", "ROUNDS", "ONLY", "CONNECTIONS", "MILLION")
-    return {**{name: value for name, value in os.environ.items() if name not in ours},
-            **SMALL, **more}
+def run(**more: str) -> "subprocess.Popen[str]":
+    narrowed = {"PEERS": "", "PAGE": "", "SERVER": "", "CONNECTIONS": "", "MILLION": "",
+                "CHAPTERS": "01-blocking", "ROUNDS": "1", "ONLY": "busy", **more}
+    return subprocess.Popen([sys.executable, str(BENCH / "bench.py")], text=True,
+                            env=proc.environment(narrowed), start_new_session=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
 
 
 def test_a_server_that_changes_a_byte_is_named_and_not_measured(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(CHANGES_A_BYTE)
-    ran = subprocess.run([sys.executable, str(BENCH / "bench.py")], text=True, check=False,
-                         env=environment(SERVER=f"{sys.executable} {tmp_path}/wrong.py {{port}}"),
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert re.search(r"skipped: yours: .*client \d+, message 0: byte 40 is wrong", ran.stdout), \
-        ran.stdout
-    assert not re.search(r"^yours +\d", ran.stdout, re.MULTILINE), ran.stdout
-    assert re.search(r"^bare epoll, 1 KiB +\d", ran.stdout, re.MULTILINE), ran.stdout
-    assert ran.returncode == 1
+    bench = run(SERVER=f"{sys.executable} {tmp_path}/wrong.py {{port}}")
+    said = bench.communicate()[0]
+    assert re.search(r"skipped: yours: .*client \d+, message 0: byte 40 is wrong", said), said
+    assert not re.search(r"^yours +\d", said, re.MULTILINE), said
+    assert re.search(r"^bare epoll, 1 KiB +\d", said, re.MULTILINE), said
+    assert bench.returncode == 1
 
 
-@pytest.fixture
-def token() -> Iterator[str]:
-    token = uuid.uuid4().hex
-    yield token
-    for pid, _ in marked(token):  # only after a failure
-        os.kill(pid, signal.SIGKILL)
-
-
-def marked(token: str) -> "list[tuple[int, str]]":
+def marked(token: str) -> "dict[int, str]":
     """The living processes with this token in their environment, and their names."""
-    found = []
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
+        with contextlib.suppress(OSError):  # it has ended, or is not ours to look at
             if token.encode() in (entry / "environ").read_bytes():
-                found.append((int(entry.name), (entry / "comm").read_text().strip()))
-        except OSError:
-            pass  # it has ended, or is not ours to look at
+                found[int(entry.name)] = (entry / "comm").read_text().strip()
     return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL],
                          ids=lambda number: number.name)
-def test_a_signal_ends_it_with_all_that_it_has_started(token: str,
-                                                       number: signal.Signals) -> None:
-    bench = subprocess.Popen([sys.executable, str(BENCH / "bench.py")], text=True,
-                             env=environment(**{MARK: token, "ROUNDS": "1000"}),
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, start_new_session=True)
+def test_a_signal_ends_it_with_all_that_it_has_started(number: signal.Signals) -> None:
+    token = uuid.uuid4().hex
+    bench = run(BENCH_TEST=token, ROUNDS="1000")
     try:
-        until(lambda: any(name == "load" for _, name in marked(token)))
+        assert proc.eventually(lambda: "load" in marked(token).values(), 60)
         bench.send_signal(number)
-        assert bench.stderr is not None
-        said = bench.stderr.read()
-        bench.wait()
-        until(lambda: not marked(token))
+        said = bench.communicate()[0]
+        assert proc.eventually(lambda: not marked(token)), marked(token)
         assert number == signal.SIGKILL or f"ended by {number.name}" in said
     finally:
-        bench.kill()
+        for pid in marked(token):  # only after a failure
+            os.kill(pid, signal.SIGKILL)
         bench.wait()
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_the_page_and_its_pictures_say_what_was_measured() -> None:

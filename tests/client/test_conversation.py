@@ -178,30 +178,18 @@ def _load(pid: int) -> float:
 
 
 def test_at_a_terminal_until_ctrl_d(
-        server: Server, start_client: StartClient, terminal: Callable[..., Terminal]) -> None:
+        server: Server, start_client: StartClient, terminal: Callable[..., Terminal],
+        story: Story) -> None:
+    """A terminal made non-blocking would stay so for the shell, which ends at the next read."""
     keyboard = terminal()
     client = start_client("-", peer=server, stdin=keyboard.inside, stdout=subprocess.PIPE)
     for line in (b"good evening\n", b"good night\n"):
         keyboard.type(line)
         client.expect_echo(line)
+        story.check(os.get_blocking(keyboard.inside), "a terminal that blocks, as before",
+                    "the client has made it non-blocking")
     keyboard.type(b"\x04")  # Ctrl-D
     client.expect_success()
-
-
-def test_its_terminal_is_left_as_it_was(
-        start_client: StartClient, start_peer: StartPeer, story: Story,
-        terminal: Callable[..., Terminal]) -> None:
-    """A terminal made non-blocking would stay so for the shell, which ends at the next read."""
-    keyboard = terminal()
-    client = start_client("-", peer=start_peer(echo), stdin=keyboard.inside,
-                          stdout=subprocess.PIPE)
-    keyboard.type(b"good evening\n")
-    client.expect_echo(b"good evening\n")
-    for when in ("while it runs", "after it was killed"):
-        story.check(os.get_blocking(keyboard.inside), f"a terminal that blocks {when}",
-                    "it is non-blocking")
-        client.process.kill()
-        client.process.wait()
 
 
 def test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end(

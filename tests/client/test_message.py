@@ -58,6 +58,7 @@ def test_it_waits_for_the_whole_echo(
     expect_three_lines(client, story, message.encode())
 
 
+@pytest.mark.thorough
 @pytest.mark.no_inject("two libraries that both want to come first")
 @pytest.mark.parametrize("arguments", [["Hello"], ["-"], ["--guests", "20", "--rounds", "3"]],
                          ids=["message", "conversation", "crowd"])

@@ -6,12 +6,10 @@ they say and do is what they would say and do after ten.
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import socket
 import subprocess
 import time
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
@@ -19,10 +17,11 @@ import inject
 from harness import proc
 from harness.chapters import Chapter
 from harness.client import MIB, random_bytes
-from harness.peer import ClientProgram, Peer, Script, Terminal, echo
+from harness.peer import Script, Terminal, echo
 from harness.story import Story
-from harness.visits import (CONVERSATION, CROWD, FAST, MODES, TEN, Held, StartClient,
-                            StartPeer, first_only, never_closes, never_reads, silent, trickling)
+from harness.visits import (CONVERSATION, CROWD, FAST, MODES, TEN, Held, StartClient, StartPeer,
+                            first_only, full_backlog, never_closes, never_reads, silent,
+                            trickling)
 
 pytestmark = pytest.mark.of_clients
 ours = pytest.mark.ours_only("the patience of its client")
@@ -56,29 +55,12 @@ def test_a_server_without_progress_is_given_up(
 def test_a_server_that_accepts_nobody_is_given_up(start_client: StartClient,
                                                   story: Story) -> None:
     with full_backlog() as port:
-        clients = [mode.start(start_client, env=fast(), shell="", peer=Port(port))
+        clients = [start_client("--port", port, *mode.arguments, stdin=mode.stdin, env=fast())
                    for mode in MODES]
         for client in clients:
             line = client.expect_failure()
             words = f"client: connect 127.0.0.1:{port}: Connection timed out"
             story.check(line == words, f"the line '{words}'", f"it is: {line}")
-
-
-class Port:
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-
-@contextlib.contextmanager
-def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """A listener with a full backlog: a connection to it hears nothing at all."""
-    with contextlib.ExitStack() as last:
-        listener = last.enter_context(socket.create_server((host, port), backlog=0))
-        for _ in range(4):
-            waiting = last.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
 
 
 @ours

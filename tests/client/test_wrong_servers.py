@@ -11,7 +11,7 @@ import pytest
 
 import inject
 from harness.chapters import Chapter
-from harness.peer import ClientProgram, Conversation, Script, echo
+from harness.peer import ClientProgram, Script, echo
 from harness.story import Story
 from harness.visits import (CONVERSATION, CROWD, MESSAGE, Mode, StartClient, StartPeer, altered,
                             closes_at_once, ends_at_once, in_every_mode, in_modes_that_compare,
@@ -154,17 +154,3 @@ def test_a_stdout_that_is_full_is_reported(start_client: StartClient, start_peer
     """Not the server's fault, but as wrong: a copy with bytes missing must not look like one."""
     client = mode.start(start_client, peer=start_peer(echo), shell="exec >/dev/full")
     client.expect_failure("stdout: No space left on device")
-
-
-def half_answers(conversation: Conversation) -> None:
-    """ends its own side after half of what it has read, and reads on"""
-    data = conversation.socket.recv(65536)
-    conversation.send(data[:len(data) // 2])
-    conversation.finish()
-
-
-@in_every_mode
-def test_a_server_that_ends_its_side_early_and_reads_on(
-        start_client: StartClient, start_peer: StartPeer, story: Story, mode: Mode) -> None:
-    client = mode.start(start_client, peer=start_peer(half_answers))
-    expect_fault(client, mode, story, "the server closed the connection after")

@@ -92,10 +92,6 @@ def differences(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> lis
 # ---- the tests --------------------------------------------------------------------------
 
 
-def rows_of(item: pytest.Item) -> set[int]:
-    return {number for mark in item.iter_markers("fault") for number in mark.args}
-
-
 def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
     """The cells that a test fills if it passes: fault, chapter, and what it writes there."""
     params = getattr(getattr(item, "callspec", None), "params", {})
@@ -104,8 +100,9 @@ def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
         chapter = getattr(params.get("chapter"), "name", mark.kwargs.get("chapter"))
         outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", SERVED)
         for number in mark.args:
-            assert number in BY_NUMBER and chapter in CHAPTERS, (
-                f"{item.nodeid}: there is no row for fault({number}, chapter={chapter!r})")
+            if number not in BY_NUMBER or chapter not in CHAPTERS:
+                raise pytest.UsageError(f"{item.nodeid}: docs/faults.md has no place for "
+                                        f"fault({number}, chapter={chapter!r})")
             yield number, chapter, outcome if outcome != "served" else SERVED
 
 
@@ -116,17 +113,21 @@ class Faults:
         self.unfinished: set[Place] = set()  # a test of it was skipped, or failed
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        number = self.config.getoption("--fault")
-        if number:
-            others = [item for item in items if number not in rows_of(item)]
-            items[:] = [item for item in items if number in rows_of(item)]
+        wanted = self.config.option.fault
+        rows = {item: {number for number, _, _ in about(item)} for item in items}
+        if wanted:
+            others = [item for item in items if wanted not in rows[item]]
+            items[:] = [item for item in items if wanted in rows[item]]
             self.config.hook.pytest_deselected(items=others)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
         """What is written on the report also travels from the workers of xdist."""
         report = (yield).get_result()  # type: ignore[attr-defined,misc]
-        report.user_properties += [("fault", place) for place in about(item)]
+        try:
+            report.user_properties += [("fault", place) for place in about(item)]
+        except pytest.UsageError as error:  # a mark that was added while the test ran
+            report.outcome, report.longrepr = "failed", str(error)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, value in report.user_properties:
@@ -152,8 +153,7 @@ class Faults:
         if option.write_faults:
             PAGE.write_text(write(text, together(self.seen, page, whole)), "utf-8")
         else:
-            for difference in differences(self.seen, page, whole):
-                self.fail(difference)
+            self.check(differences(self.seen, page, whole))
 
     def is_whole(self) -> bool:
         """Was the whole suite asked for?"""
@@ -162,13 +162,14 @@ class Faults:
         return bool(paths & {TESTS, TESTS.parent}) and not any(
             getattr(self.config.option, name, None) for name in part)
 
-    def fail(self, text: str) -> None:
-        """A difference counts as a failed test."""
-        where = text.split(":")[0]
-        self.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
-            nodeid=f"docs/faults.md::{where}", location=("docs/faults.md", None, where),
-            keywords={}, outcome="failed", when="call",
-            longrepr=f"{text}\n(pytest tests/ --write-faults writes the page anew)"))
+    def check(self, found: list[str]) -> None:
+        """Differences count as one failed test."""
+        if found:
+            where = ("docs/faults.md", None, "says what the tests have seen")
+            self.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
+                nodeid="::".join(where[::2]), location=where, keywords={}, outcome="failed",
+                when="call", longrepr="\n".join(
+                    [*found, "(pytest tests/ --write-faults writes the page anew)"])))
 
 
 def add_options(parser: pytest.Parser) -> None:

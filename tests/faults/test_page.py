@@ -3,6 +3,8 @@ against the results at the end of a run.)"""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from faults import plugin
@@ -26,8 +28,8 @@ def test_a_number_is_used_once_and_the_rows_are_in_order() -> None:
 
 def test_what_is_written_is_what_is_read() -> None:
     seen = {HERE: {"served", WALL}}
-    page = plugin.write("before\n" + plugin.BEGIN + "no table yet\n" + plugin.END + "after\n", seen)
-    assert page.startswith("before\n") and page.endswith("after\n") and "no table yet" not in page
+    page = plugin.write(f"before\n{plugin.BEGIN}no table yet\n{plugin.END}after\n", seen)
+    assert re.fullmatch("before\n<!--.*-->\nafter\n", page, re.DOTALL) and "yet" not in page
     assert plugin.read(page)[HERE] == f"served; {WALL}"
     assert plugin.read(page)[26, ONE] == "– one thread"
 

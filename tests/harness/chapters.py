@@ -92,6 +92,7 @@ VARIANTS = {
     "plain": "",
     "address": "-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer",
     "thread": "-O1 -g -fsanitize=thread",
+    "stress": "-O2 -g -DSTRESS",  # of 05: one-byte transfers, one call a turn, needless wakes
 }
 VARIANT = os.environ.get("SAN", "") or "plain"  # SAN=address pytest tests/
 

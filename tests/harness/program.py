@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
+from signal import Signals
 from typing import IO, Any, Mapping, Optional, Sequence, Union
 
 import inject
@@ -48,7 +48,7 @@ class Program:
             story.fail(f"the {self.role} to start", f"it cannot: {error}")
         story.witnesses.append(self._testimony)
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         self.story.tell(f"sent {number.name} to the {self.role}")
         os.killpg(self.process.pid, number)
 

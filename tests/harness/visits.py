@@ -5,12 +5,14 @@ A script serves one connection of a Peer (harness/peer.py); its docstring says w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import socket
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -81,10 +83,10 @@ def late(conversation: Conversation) -> None:
 
 
 def trickling(conversation: Conversation) -> None:
-    """echoes a byte every two seconds of the fast clock"""
+    """echoes a byte every second of the fast clock"""
     for data in conversation.chunks():
         for byte in data:
-            time.sleep(2 / FAST)  # to be slow is what it is for
+            time.sleep(1 / FAST)  # to be slow is what it is for
             conversation.send(bytes([byte]))
 
 
@@ -231,3 +233,15 @@ def first_only(wrong: Script) -> Script:
 def _named(script: Script, what: str) -> Script:
     script.__doc__ = what
     return script
+
+
+@contextlib.contextmanager
+def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """A listener with a full backlog: a connection to it hears nothing at all."""
+    with contextlib.ExitStack() as last:
+        listener = last.enter_context(socket.create_server((host, port), backlog=0))
+        for _ in range(4):
+            waiting = last.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

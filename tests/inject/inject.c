@@ -125,6 +125,14 @@ static int injected(const char *call)
     return error;
 }
 
+/* The same for a call that reports it in errno. */
+static bool fails(const char *call)
+{
+    int error = injected(call);
+    errno = error != 0 ? error : errno;
+    return error != 0;
+}
+
 /* One in N, by a die that falls the same in each run. With every Nth call, a loop of N
  * calls would fail at the same place in every round and never get past it. */
 static bool one_in_n(struct rule *rule)
@@ -153,11 +161,7 @@ static bool one_in_n(struct rule *rule)
 #define CALL(type, name, parameters, arguments)                \
     type name parameters                                       \
     {                                                          \
-        int error = injected(#name);                           \
-        if (error == 0)                                        \
-            return REAL(name) arguments;                       \
-        errno = error;                                         \
-        return (type)-1;                                       \
+        return fails(#name) ? (type)-1 : REAL(name) arguments; \
     }
 
 CALL(int, socket, (int family, int type, int protocol), (family, type, protocol))
@@ -183,11 +187,8 @@ CALL(void *, mmap, (void *at, size_t length, int protection, int flags, int fd,
 #define DONE_ALL_THE_SAME(name, parameters, arguments)         \
     int name parameters                                        \
     {                                                          \
-        int done = REAL(name) arguments, error = injected(#name); \
-        if (error == 0)                                        \
-            return done;                                       \
-        errno = error;                                         \
-        return -1;                                             \
+        int done = REAL(name) arguments;                       \
+        return fails(#name) ? -1 : done;                       \
     }
 
 DONE_ALL_THE_SAME(close, (int fd), (fd))
@@ -195,12 +196,10 @@ DONE_ALL_THE_SAME(shutdown, (int fd, int how), (fd, how))
 
 int open(const char *path, int flags, ...)
 {
-    int error = injected("open");
     va_list mode;
     va_start(mode, flags);
-    int fd = error == 0 ? REAL(open)(path, flags, va_arg(mode, mode_t)) : -1;
+    int fd = fails("open") ? -1 : REAL(open)(path, flags, va_arg(mode, mode_t));
     va_end(mode);
-    errno = error != 0 ? error : errno;
     return fd;
 }
 
@@ -241,15 +240,15 @@ static struct {
 
 int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
-    int error = operation == EPOLL_CTL_DEL ? 0 : injected("epoll_ctl"); /* needs no memory */
-    if (error == 0 && REAL(epoll_ctl)(epoll_fd, operation, fd, event) == -1)
+    /* To remove one needs no memory, so it cannot fail. */
+    if ((operation != EPOLL_CTL_DEL && fails("epoll_ctl")) ||
+        REAL(epoll_ctl)(epoll_fd, operation, fd, event) == -1)
         return -1;
-    if (error == 0 && fd < MAX_FD && event != NULL) {
+    if (fd < MAX_FD && event != NULL) {
         watched[fd].epoll_fd = epoll_fd;
         watched[fd].event = *event;
     }
-    errno = error != 0 ? error : errno;
-    return error != 0 ? -1 : 0;
+    return 0;
 }
 
 /* A registration with EPOLLEXCLUSIVE cannot be modified (EINVAL), but removed and added. */
@@ -359,16 +358,11 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
     struct timeval time;
-    int error = injected("setsockopt");
-    if (error != 0) {
-        errno = error;
-        return -1;
-    }
     if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO)) {
         time = faster_timeval(value);
         value = &time;
     }
-    return REAL(setsockopt)(fd, level, name, value, size);
+    return fails("setsockopt") ? -1 : REAL(setsockopt)(fd, level, name, value, size);
 }
 
 int poll(struct pollfd *list, nfds_t count, int ms)
@@ -400,12 +394,10 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
 {
     struct addrinfo **end = list;
     char *text = addresses, *rest = NULL;
-    int error = injected("getaddrinfo");
+    int error = 0;
 
-    if (error != 0) {
-        errno = error;
+    if (fails("getaddrinfo"))
         return EAI_SYSTEM;
-    }
     if (host == NULL || addresses == NULL || strcmp(host, "many.test") != 0)
         return REAL(getaddrinfo)(host, service, hints, list);
     for (text = strtok_r(text, ",", &rest); text != NULL && error == 0;

@@ -5,6 +5,7 @@ Right of it the error may be reported. At start: a line on stderr and exit statu
 "listening". Later: one connection is turned away, with a line on stderr, and all others are
 served. A client: a line on stderr and exit status 1.
 
+"ENOMEM+" is a shortage that stays: every later call fails too, and any connection may suffer.
 What reports a mistake in the program (EBADF, EFAULT, EINVAL, ENOTSOCK) is left out.
 """
 
@@ -27,7 +28,7 @@ def _read(text: str) -> Table:
 
 _BOTH = _read(r"""
 bind            | EACCES EADDRINUSE EADDRNOTAVAIL ENOMEM
-calloc          | ENOMEM
+calloc          | ENOMEM ENOMEM+
 close           EINTR EIO ENOSPC EDQUOT |
 connect         | ECONNREFUSED EACCES EADDRNOTAVAIL EHOSTUNREACH EINTR ENETUNREACH EPERM ETIMEDOUT
 dup2            EINTR EBUSY EMFILE |
@@ -42,11 +43,11 @@ getpeername     | ENOBUFS ENOTCONN
 getsockname     | ENOBUFS
 getsockopt      | ENOBUFS ENOMEM ENOPROTOOPT
 listen          | EADDRINUSE
-malloc          | ENOMEM
-mmap            | ENOMEM EAGAIN ENFILE EPERM
+malloc          | ENOMEM ENOMEM+
+mmap            | ENOMEM ENOMEM+ EAGAIN ENFILE EPERM
 open            EMFILE EACCES EINTR ENFILE ENOMEM ENXIO |
-pthread_create  | EAGAIN EPERM
-realloc         | ENOMEM
+pthread_create  | EAGAIN EAGAIN+ EPERM
+realloc         | ENOMEM ENOMEM+
 recv            EINTR | ECONNRESET ECONNREFUSED EHOSTUNREACH ENOMEM ENOTCONN EPIPE ETIMEDOUT
 send            EINTR | ECONNRESET EACCES EHOSTUNREACH ENOBUFS ENOMEM ENOTCONN EPIPE \
                 ETIMEDOUT
@@ -73,13 +74,16 @@ setsockopt      | ENOBUFS ENOMEM ENOPROTOOPT
 write           EINTR | EIO EAGAIN EDQUOT EFBIG ENOSPC EPERM EPIPE
 """)}
 
-# What is tried without THOROUGH=1.
-FREQUENT = ("EINTR EMFILE ENOMEM EAGAIN ECONNABORTED ECONNREFUSED ECONNRESET EADDRINUSE EIO "
-            "ENOTCONN ENOBUFS").split()
+def most_frequent(errors: dict[str, bool]) -> list[str]:
+    """Without THOROUGH=1: the first on each side of the bar, and shortages that stay."""
+    return [error for error, unnoticed in errors.items()
+            if error.endswith("+") or list(errors.values()).index(unnoticed)
+            == list(errors).index(error)]
+
 
 # What else the programs call: it cannot fail, or it has nothing to do with the system.
 OTHER = re.compile(
     r"_.*|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?|exit|abort|free|usleep"
     r"|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)|sem_\w+|munmap|mallopt"
-    r"|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|gai_strerror|freeaddrinfo|tcgetsid"
-    r"|ioctl|clock_gettime|getenv|raise|program_invocation_short_name|std(in|out|err)|opt(ind|arg)")
+    r"|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|gai_strerror|freeaddrinfo"
+    r"|tcgetsid|ioctl|clock_gettime|getenv|raise|program_invocation_short_name|std(in|out|err)|opt(ind|arg)")

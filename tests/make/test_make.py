@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import proc
-from harness.chapters import CHAPTERS, REPOSITORY, Chapter, mirror
+from harness.chapters import CHAPTERS, REPOSITORY, mirror
 from harness.story import Story
 
 pytestmark = pytest.mark.ours_only("its Makefiles")
@@ -63,8 +63,7 @@ def compiler(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_chapter_copied_elsewhere_builds_once(
-        chapter: Chapter, story: Story, compiler: Path, tmp_path: Path) -> None:
+def test_a_chapter_copied_elsewhere_builds_once(chapter, story, compiler, tmp_path):
     alone = mirror(chapter.directory, tmp_path / "elsewhere" / chapter.name)
     said = make(story, alone, "-s", f"CC={compiler}")
     story.check(not said, "not a word", f"it says:\n{said}")
@@ -72,7 +71,7 @@ def test_a_chapter_copied_elsewhere_builds_once(
                 "a second make to build nothing", "it builds something")
 
 
-def test_common_is_the_same_in_each_chapter() -> None:
+def test_common_is_the_same_in_each_chapter():
     first, *others = (REPOSITORY / name / "common" for name in NAMES)
     for other in others:
         assert files(first) == files(other)
@@ -81,8 +80,7 @@ def test_common_is_the_same_in_each_chapter() -> None:
             assert same, f"diff {first / name} {other / name}"
 
 
-def test_a_chapters_name_leaves_its_programs_at_the_top(
-        whole: Path, story: Story, compiler: Path) -> None:
+def test_a_chapters_name_leaves_its_programs_at_the_top(whole, story, compiler):
     for name in ("03-select", "04-epoll"):
         said = make(story, whole, name, f"CC={compiler}").splitlines()
         story.check("./server" in said[-2] and "./client" in said[-1],
@@ -98,8 +96,7 @@ def test_a_chapters_name_leaves_its_programs_at_the_top(
     {}, {"CDPATH": "/tmp", "SANITIZE": "1", "SUFFIX": ".bak", "SAN": "address"},
     {"MAKEFLAGS": "-j8"},
 ], ids=["plain", "variables", "-j8"])
-def test_all_is_built_from_scratch_and_cleaned_away(
-        whole: Path, story: Story, compiler: Path, env: dict[str, str]) -> None:
+def test_all_is_built_from_scratch_and_cleaned_away(whole, story, compiler, env):
     """Also with what a reader's shell exports, and beside a copy that a reader has made."""
     mine = whole / NAMES[0] / "server_mine.c"
     mine.write_bytes((whole / NAMES[0] / "server.c").read_bytes())
@@ -114,8 +111,7 @@ def test_all_is_built_from_scratch_and_cleaned_away(
 
 
 @pytest.mark.parametrize("where", ["command line", "environment"])
-def test_the_readers_compiler_and_flags_are_used(
-        chapter: Chapter, story: Story, compiler: Path, tmp_path: Path, where: str) -> None:
+def test_the_readers_compiler_and_flags_are_used(chapter, story, compiler, tmp_path, where):
     alone = mirror(chapter.directory, tmp_path / chapter.name)
     mine = {"CC": str(compiler), "CFLAGS": "-O0 -DMINE=1", "LDFLAGS": "-Wl,-O1"}
     if where == "environment":
@@ -130,8 +126,7 @@ def test_the_readers_compiler_and_flags_are_used(
                     f"it is: {call}")
 
 
-def test_a_mistake_fails_make_and_leaves_no_program(
-        chapter: Chapter, story: Story, tmp_path: Path) -> None:
+def test_a_mistake_fails_make_and_leaves_no_program(chapter, story, tmp_path):
     alone = mirror(chapter.directory, tmp_path / chapter.name)
     with open(alone / "server.c", "a", encoding="utf-8") as source:
         source.write("\nthis is not C\n")
@@ -140,7 +135,7 @@ def test_a_mistake_fails_make_and_leaves_no_program(
 
 
 @pytest.mark.parametrize("place", [".", NAMES[0]])
-def test_elsewhere_than_on_linux_it_says_so(whole: Path, story: Story, place: str) -> None:
+def test_elsewhere_than_on_linux_it_says_so(whole, story, place):
     (whole / "uname").write_text("#!/bin/sh\necho Darwin\n")
     (whole / "uname").chmod(0o755)
     said = make(story, whole / place, fails=True, PATH=f"{whole}:{os.environ['PATH']}")
@@ -148,7 +143,7 @@ def test_elsewhere_than_on_linux_it_says_so(whole: Path, story: Story, place: st
                 "one line that says what it needs", f"it says:\n{said}")
 
 
-def test_help_names_what_can_be_made(whole: Path, story: Story) -> None:
+def test_help_names_what_can_be_made(whole, story):
     said = make(story, whole, "help")
     for word in ("make 03-select", "make check-03", "make test", "make clean", "CFLAGS", "CC"):
         story.check(word in said, f"'{word}' in what make help says", f"it says:\n{said}")

@@ -12,7 +12,8 @@ from typing import NamedTuple
 MUSEUM = Path(__file__).resolve().parent
 REPOSITORY = MUSEUM.parents[1]
 PAGE = REPOSITORY / "docs" / "museum.md"
-TABLE = re.compile(r"(?<=<!-- written by tests/museum/pieces\.py -->\n).*?(?=<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(?<=<!-- written by tests/museum/pieces\.py -->\n).*?(?=<!-- end -->)",
+                   re.DOTALL)
 HEAD = re.compile(r"/\* (?P<name>\w+)\.c: (?P<title>.*?)\n \*\n \* Wrong: (?P<wrong>.*?)"
                   r"\n \* Seen: (?P<seen>.*?)\n \* Expect: (?P<expect>.*?)"
                   r"\n \* Caught by: (?P<test>\S+)\n \*/\n", re.DOTALL)

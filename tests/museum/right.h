@@ -1,5 +1,5 @@
-/* right.h: what the wrong programs do right, written once, so that each file shows its one
- * mistake and little else. (How to do all of it right: see the chapters.)
+/* right.h: what the wrong programs do right, written once, so that each file shows its
+ * one mistake and little else. (How to do all of it right: see the chapters.)
  */
 #ifndef RIGHT_H
 #define RIGHT_H

@@ -5,6 +5,7 @@ same tests."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ def test_a_wrong_program_is_caught(piece: Piece) -> None:
 def test_a_right_program_passes_where_it_is_caught(piece: Piece) -> None:
     """Called as a foreign program, as the wrong ones are."""
     name, _, options = RIGHT[piece.kind].partition(" ")
-    run = run_tests(piece.kind, f"{program(CHAPTERS[3], name)} {options}", piece.test, patience=15)
+    command = f"{program(CHAPTERS[3], name)} {options}"
+    run = run_tests(piece.kind, command, piece.test, patience=15)
     assert run.returncode == 0 and " passed" in run.stdout, run.stdout
 
 
@@ -52,8 +54,8 @@ def built(piece: Piece) -> Path:
     with locked(home / "lock"):
         inputs = (piece.source, MUSEUM / "right.h")
         if not to.exists() or to.stat().st_mtime < max(path.stat().st_mtime for path in inputs):
-            made = proc.run([os.environ.get("CC") or "cc", *FLAGS, str(piece.source), "-o", str(to)],
-                            within=120)
+            compiler = os.environ.get("CC") or "cc"
+            made = proc.run([compiler, *FLAGS, str(piece.source), "-o", str(to)], within=120)
             assert made.returncode == 0, made.stderr
     return to
 
@@ -61,7 +63,10 @@ def built(piece: Piece) -> Path:
 def run_tests(kind: str, command: str, test: str,
               patience: float) -> subprocess.CompletedProcess[str]:
     """This suite, on a program of somebody else."""
-    return proc.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p",
-                     "no:randomly", f"--{kind}", command, "--promise", "clean_end",
-                     str(REPOSITORY / test)],
-                    cwd=REPOSITORY, env={"TEST_PATIENCE": str(patience)}, within=300)
+    run = proc.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p",
+                    "no:randomly", f"--{kind}", command, "--promise", "clean_end",
+                    str(REPOSITORY / test)],
+                   cwd=REPOSITORY, env={"TEST_PATIENCE": str(patience)}, within=300)
+    if run.returncode == 0 and re.search("not possible here|no such network here", run.stdout):
+        pytest.skip("it needs a network namespace of its own")
+    return run

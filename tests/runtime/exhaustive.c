@@ -62,7 +62,7 @@ int choose(int count)
     return choices.answer[i] < count ? choices.answer[i] : 0;
 }
 
-/* ---- telling ------------------------------------------------------------------------- */
+/* ---- telling ----------------------------------------------------------------------- */
 
 void tell(const char *format, ...)
 {
@@ -128,7 +128,7 @@ const char *__asan_default_options(void)
     return "abort_on_error=1:detect_leaks=0";
 }
 
-/* ---- all runs of a scenario ---------------------------------------------------------- */
+/* ---- all runs of a scenario -------------------------------------------------------- */
 
 /* Sets the answers of the next run. False: there is none. */
 static bool next_run(void)

@@ -54,7 +54,7 @@ static int room_of(const struct peer *peer)
     return world.left.room - (peer->echoed - peer->heard);
 }
 
-/* ---- news ------------------------------------------------------------------------------------ */
+/* ---- news -------------------------------------------------------------------------- */
 
 static uint32_t state_of(int fd)
 {
@@ -108,7 +108,7 @@ static bool there_is_news(void)
     return news_count > 0;
 }
 
-/* ---- what can happen next ------------------------------------------------------------ */
+/* ---- what can happen next ---------------------------------------------------------- */
 
 enum what { SAY, END, HEAR, SEND, WAKE, CANCEL, STOP, PAUSE };
 static struct {
@@ -216,7 +216,7 @@ static void perform(struct act act)
     }
 }
 
-/* ---- when it happens ----------------------------------------------------------------- */
+/* ---- when it happens --------------------------------------------------------------- */
 
 static bool fault(void)
 {
@@ -289,7 +289,7 @@ static long fails(int error)
     return -1;
 }
 
-/* ---- descriptors --------------------------------------------------------------------- */
+/* ---- descriptors ------------------------------------------------------------------- */
 
 static int open_descriptor(enum kind kind, struct peer *peer)
 {
@@ -323,7 +323,7 @@ int __wrap_close(int fd)
     return 0;
 }
 
-/* ---- epoll, eventfd ------------------------------------------------------------------ */
+/* ---- epoll, eventfd ---------------------------------------------------------------- */
 
 int __wrap_epoll_create1(int flags);
 int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
@@ -398,7 +398,7 @@ int __wrap_eventfd_write(int fd, eventfd_t value)
     return 0;
 }
 
-/* ---- sockets ------------------------------------------------------------------------- */
+/* ---- sockets ----------------------------------------------------------------------- */
 
 ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags);
@@ -451,7 +451,7 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags)
     return sent == 0 ? fails(EAGAIN) : sent;
 }
 
-/* ---- clock, mutex, memory -------------------------------------------------------------- */
+/* ---- clock, mutex, memory ---------------------------------------------------------- */
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
@@ -541,7 +541,7 @@ int __wrap_munmap(void *block, size_t size)
     return 0;
 }
 
-/* ---- the beginning and the end of a run ---------------------------------------------- */
+/* ---- the beginning and the end of a run -------------------------------------------- */
 
 void world_begin(const struct scenario *scenario)
 {

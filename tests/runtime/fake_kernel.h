@@ -35,7 +35,7 @@ struct scenario {
 #define MOST_TASKS 5
 #define MOST_PEERS 2
 
-/* ---- exhaustive.c: the driver -------------------------------------------------------- */
+/* ---- exhaustive.c: the driver ------------------------------------------------------ */
 
 /* A number from 0 to count - 1. Nothing but zeros leads every run to its end. */
 int choose(int count);
@@ -44,7 +44,7 @@ int choose(int count);
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- programs.c: the tasks ----------------------------------------------------------- */
+/* ---- programs.c: the tasks --------------------------------------------------------- */
 
 void run(const struct scenario *scenario); /* from an empty world to its end */
 
@@ -60,7 +60,7 @@ void tasks_must_all_wait(void);
 /* Nothing can happen any more, and the thread would sleep for ever. */
 _Noreturn void tasks_are_stuck(void);
 
-/* ---- fake_kernel.c: the world -------------------------------------------------------- */
+/* ---- fake_kernel.c: the world ------------------------------------------------------ */
 
 struct peer {
     int said, read, echoed, heard; /* bytes: in this order they travel */

@@ -44,7 +44,7 @@ union any {
 };
 static union any first, second, inner[2];
 
-/* ---- the leaves ---------------------------------------------------------------------- */
+/* ---- the leaves -------------------------------------------------------------------- */
 
 static long work(void *argument)
 {
@@ -69,10 +69,10 @@ static struct future *inner_sleep(union any *at)
     return &its->future;
 }
 
-#define DO(name, ...)                                                                   \
-    static void name(void)                                                              \
-    {                                                                                   \
-        __VA_ARGS__;                                                                    \
+#define DO(name, ...)                                                                    \
+    static void name(void)                                                               \
+    {                                                                                    \
+        __VA_ARGS__;                                                                     \
     }
 DO(nothing, (void)0)
 DO(a_stream, pair_open(&pair))
@@ -92,10 +92,10 @@ DO(permits, semaphore_release(&semaphore); semaphore_release(&semaphore))
 DO(time_passes, pass(20000))
 DO(a_result, go = true)
 
-#define LEAF(name, value)                                                               \
-    static void make_##name(union any *at)                                              \
-    {                                                                                   \
-        at->name = value;                                                               \
+#define LEAF(name, value)                                                                \
+    static void make_##name(union any *at)                                               \
+    {                                                                                    \
+        at->name = value;                                                                \
     }
 LEAF(read, tcp_read(&pair.stream, &byte, 1))
 LEAF(write_all, tcp_write_all(&pair.stream, "x", 1))

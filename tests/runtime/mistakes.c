@@ -14,7 +14,7 @@ static struct sleep sleeps[2];
 static struct notify notify;
 static struct notified told[2];
 
-/* ---- polled, moved, forgotten -------------------------------------------------------- */
+/* ---- polled, moved, forgotten ------------------------------------------------------ */
 
 ABORTS(a_future_polled_after_it_was_ready, "polled after it was ready or dropped")
 {
@@ -30,7 +30,7 @@ ABORTS(a_future_polled_after_it_was_dropped, "polled after it was ready or dropp
     (void)future_poll(&sleeps[0].future, &waiting.waker);
 }
 
-ABORTS(a_leaf_moved_while_it_waits, "a waiting future was moved or overwritten")
+ABORTS(a_leaf_moved_while_it_waits, "moved or overwritten")
 {
     told[0] = notified(&notify);
     check(future_poll(&told[0].future, &waiting.waker) == PENDING);
@@ -39,7 +39,7 @@ ABORTS(a_leaf_moved_while_it_waits, "a waiting future was moved or overwritten")
     future_drop(&told[1].future);
 }
 
-ABORTS(a_leaf_overwritten_while_it_waits, "a waiting future was overwritten")
+ABORTS(a_leaf_overwritten_while_it_waits, "overwritten")
 {
     told[0] = notified(&notify);
     check(future_poll(&told[0].future, &waiting.waker) == PENDING);
@@ -115,7 +115,7 @@ ABORTS(a_stream_that_is_forgotten, "a source was neither closed nor unregistered
     pair_open(&pair);
 }
 
-/* ---- wakers -------------------------------------------------------------------------- */
+/* ---- wakers ------------------------------------------------------------------------ */
 
 static long nothing_poll(struct future *future, struct waker *waker)
 {
@@ -123,7 +123,8 @@ static long nothing_poll(struct future *future, struct waker *waker)
     return PENDING;
 }
 
-ABORTS(a_leaf_that_returns_pending_and_keeps_no_waker, "its waker was neither kept nor called")
+ABORTS(a_leaf_that_returns_pending_and_keeps_no_waker,
+       "its waker was neither kept nor called")
 {
     static const struct future_vtable vtable = {nothing_poll, NULL};
     struct yield leaf = {.future = {&vtable}};
@@ -166,7 +167,7 @@ ABORTS(the_future_of_block_on_woken_from_another_thread, "woken from another thr
     (void)await(probe, probe(&one));
 }
 
-/* ---- runtimes ------------------------------------------------------------------------ */
+/* ---- runtimes ---------------------------------------------------------------------- */
 
 ABORTS(a_second_runtime_opened_on_one_thread, "this thread has a runtime already")
 {

@@ -27,7 +27,7 @@ static long read_some(size_t size)
     return await(tcp_read, tcp_read(&pair.stream, buffer, size));
 }
 
-/* ---- read ------------------------------------------------------------------------------ */
+/* ---- read -------------------------------------------------------------------------- */
 
 TEST(bytes_and_the_end_of_input_that_arrive_together_are_both_read)
 {
@@ -86,7 +86,7 @@ TEST(a_reset_ends_a_read_with_its_errno)
     tcp_stream_close(&pair.stream);
 }
 
-/* ---- write ----------------------------------------------------------------------------- */
+/* ---- write ------------------------------------------------------------------------- */
 
 /* Longer than both buffers; in a pattern that shows what is lost or comes twice. */
 enum { MUCH = 8 << 20 };
@@ -154,7 +154,7 @@ TEST(a_write_that_is_dropped_half_sent_gives_back_its_memory)
     pair_close(&pair);
 }
 
-/* ---- connect and accept ---------------------------------------------------------------- */
+/* ---- connect and accept ------------------------------------------------------------ */
 
 TEST(two_streams_connect_accept_write_read_and_end)
 {
@@ -222,7 +222,7 @@ TEST(a_connect_that_is_dropped_closes_its_stream)
     tcp_listener_close(&listener);
 }
 
-/* ---- cancelled, and the descriptor used again -------------------------------------------- */
+/* ---- cancelled, and the descriptor used again -------------------------------------- */
 
 /* What the first stream's task would have been woken by comes before and after its end. */
 static void check_reused(void (*begin)(void))
@@ -304,7 +304,7 @@ TEST(a_copy_of_a_descriptor_keeps_no_stale_registration)
     (void)close(pair.other);
 }
 
-/* ---- no progress for so long ----------------------------------------------------------- */
+/* ---- no progress for so long ------------------------------------------------------- */
 
 static long idle_read(int64_t ms)
 {

@@ -31,7 +31,7 @@ static void must(bool condition, const char *what)
         wrong("%s", what);
 }
 
-/* ---- async fn serve: an echo --------------------------------------------------------- */
+/* ---- async fn serve: an echo ------------------------------------------------------- */
 
 struct serve {
     struct future future;
@@ -108,7 +108,7 @@ static void serve_drop(struct future *future)
 
 static const struct future_vtable serve_vtable = {serve_poll, serve_drop};
 
-/* ---- async fn receive: what another thread sends ------------------------------------- */
+/* ---- async fn receive: what another thread sends ----------------------------------- */
 
 struct receive {
     struct future future;
@@ -134,7 +134,7 @@ static long receive_poll(struct future *future, struct waker *waker)
 }
 ASYNC_VTABLE(receive);
 
-/* ---- async fn wait: joins the first task, with a handle that cancels ----------------- */
+/* ---- async fn wait: joins the first task, with a handle that cancels --------------- */
 
 struct wait {
     struct future future;
@@ -156,7 +156,7 @@ static long wait_poll(struct future *future, struct waker *waker)
 }
 ASYNC_VTABLE(wait);
 
-/* ---- async fn meddle: wakes and cancels the others ----------------------------------- */
+/* ---- async fn meddle: wakes and cancels the others --------------------------------- */
 
 struct meddle {
     struct future future;
@@ -180,7 +180,7 @@ static long meddle_poll(struct future *future, struct waker *waker)
 }
 ASYNC_VTABLE(meddle);
 
-/* ---- a task around each: what must be true of every one ------------------------------ */
+/* ---- a task around each: what must be true of every one ---------------------------- */
 
 struct watched {
     struct future future;
@@ -226,7 +226,7 @@ static void begin(struct watched watched)
         must(tasks[number].dropped, "a task that could not start is not dropped");
 }
 
-/* ---- what the kernel may do to them -------------------------------------------------- */
+/* ---- what the kernel may do to them ------------------------------------------------ */
 
 bool task_is_there(int number)
 {
@@ -271,7 +271,7 @@ _Noreturn void tasks_are_stuck(void)
     wrong("the thread sleeps for ever, and no task is left");
 }
 
-/* ---- one run ------------------------------------------------------------------------- */
+/* ---- one run ----------------------------------------------------------------------- */
 
 /* A task that nobody has cancelled has served its peer to the end. */
 static void check_end_of(int number)

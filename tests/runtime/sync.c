@@ -14,7 +14,7 @@ static struct counts one, two;
 static struct pair pair;
 static char buffer[100];
 
-/* ---- notify ---------------------------------------------------------------------------- */
+/* ---- notify ------------------------------------------------------------------------ */
 
 TEST(a_notification_that_nobody_waits_for_is_kept_and_two_are_one)
 {
@@ -25,7 +25,7 @@ TEST(a_notification_that_nobody_waits_for_is_kept_and_two_are_one)
     check(await(timeout, timeout(&again.future, 2)) == TIMED_OUT);
 }
 
-/* ---- semaphore ------------------------------------------------------------------------- */
+/* ---- semaphore --------------------------------------------------------------------- */
 
 static struct semaphore semaphore;
 
@@ -73,7 +73,7 @@ TEST(a_newcomer_does_not_take_the_permit_of_who_was_woken)
     cancel(&handles[1]);
 }
 
-/* ---- stopped, and AWAIT_UNTIL ----------------------------------------------------------- */
+/* ---- stopped, and AWAIT_UNTIL ------------------------------------------------------ */
 
 struct until {
     struct future future;
@@ -165,7 +165,7 @@ static void signal_soon(int number)
     }
 }
 
-/* ---- the two signals ------------------------------------------------------------------- */
+/* ---- the two signals --------------------------------------------------------------- */
 
 TEST(sigterm_stops_all_who_wait_for_the_stop)
 {
@@ -232,7 +232,7 @@ TEST(a_second_ctrl_c_ends_the_process)
     check(ended_by(signal_before_it_is_asked_for) == SIGINT);
 }
 
-/* ---- open and close -------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------- */
 
 TEST(a_stream_that_outlives_block_on_can_be_closed)
 {

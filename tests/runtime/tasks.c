@@ -14,7 +14,7 @@ static void spawn_detached(struct counts *counts)
     start(NULL, probe, probe(counts));
 }
 
-/* ---- woken: before, during and after --------------------------------------------------- */
+/* ---- woken: before, during and after ----------------------------------------------- */
 
 TEST(a_task_that_is_not_woken_is_polled_once)
 {
@@ -82,7 +82,7 @@ TEST(a_task_that_wakes_itself_and_ends_is_freed_once)
     check(one.polls == 1 && one.drops == 1 && two.polls == 1 && two.drops == 1);
 }
 
-/* ---- join ------------------------------------------------------------------------------ */
+/* ---- join -------------------------------------------------------------------------- */
 
 static long ready_when_woken(struct counts *its, struct waker *waker)
 {
@@ -139,7 +139,7 @@ TEST(a_handle_that_cancels_ends_its_task_when_it_is_dropped)
     check(one.polls == 1 && one.drops == 1);
 }
 
-/* ---- cancel: who cancels whom, and when -------------------------------------------------- */
+/* ---- cancel: who cancels whom, and when -------------------------------------------- */
 
 static long cancel_self(struct counts *its, struct waker *waker)
 {
@@ -231,7 +231,7 @@ TEST(two_tasks_whose_drops_cancel_each_other_are_each_dropped_once)
     check(one.drops == 1 && two.drops == 1);
 }
 
-/* ---- the end: who drops what, and how often ------------------------------------------------ */
+/* ---- the end: who drops what, and how often ---------------------------------------- */
 
 static void check_dropped_at_close(void)
 {
@@ -323,7 +323,7 @@ TEST(spawn_without_memory_drops_the_future)
     future_drop(&one.handle.future); /* an empty handle: nothing happens */
 }
 
-/* ---- turns ----------------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------------------- */
 
 static int order[6], turns;
 

@@ -35,7 +35,7 @@ static pthread_t begin(void *(*body)(void *), void *argument)
     return thread;
 }
 
-/* ---- inbox ----------------------------------------------------------------------------- */
+/* ---- inbox ------------------------------------------------------------------------- */
 
 static void *send_letters(void *sender)
 {
@@ -106,7 +106,7 @@ TEST(a_message_ends_the_wait_of_a_sleeping_thread)
     inbox_close(&inbox);
 }
 
-/* ---- offload --------------------------------------------------------------------------- */
+/* ---- offload ----------------------------------------------------------------------- */
 
 static long answer(void *argument)
 {
@@ -180,7 +180,7 @@ TEST(twenty_functions_are_offloaded_at_once)
         check(join(&handles[i]) == i);
 }
 
-/* ---- two runtimes ---------------------------------------------------------------------- */
+/* ---- two runtimes ------------------------------------------------------------------ */
 
 static void *run_another(void *nothing)
 {

@@ -18,7 +18,7 @@ static struct counts one, two;
 static struct pair pair;
 static char buffer[1 << 20];
 
-/* ---- sleep ----------------------------------------------------------------------------- */
+/* ---- sleep ------------------------------------------------------------------------- */
 
 TEST(a_sleep_of_nothing_and_one_of_less_are_ready_at_once)
 {
@@ -49,7 +49,7 @@ TEST(a_sleep_is_counted_from_the_call_and_not_from_the_first_poll)
     struct sleep sleep = sleep_for(1000);
 
     pass(1001);
-    check(future_poll(&sleep.future, &waiting.waker) == PENDING); /* the loop looks first */
+    check(future_poll(&sleep.future, &waiting.waker) == PENDING); /* the loop ends it */
     turn();
     check(future_poll(&sleep.future, &waiting.waker) == 0);
 }
@@ -170,7 +170,7 @@ TEST(a_hundred_thousand_long_sleeps_are_dropped_in_no_time)
     free(all);
 }
 
-/* ---- timeout ----------------------------------------------------------------------------- */
+/* ---- timeout ----------------------------------------------------------------------- */
 
 static long kernel_timed_out(struct counts *its, struct waker *waker)
 {
@@ -218,7 +218,7 @@ TEST(a_limit_that_ran_out_while_the_process_was_stopped_looks_once_more)
     pair_close(&pair);
 }
 
-/* ---- the budget ------------------------------------------------------------------------ */
+/* ---- the budget -------------------------------------------------------------------- */
 
 static size_t asked = 16 * 1024;
 static long moved, most; /* bytes in this turn; in any turn */
@@ -246,7 +246,8 @@ static void flood(long bytes)
 {
     pair_open(&pair);
     check(setsockopt(pair.other, SOL_SOCKET, SO_SNDBUFFORCE, &(int){1 << 21},
-                     sizeof(int)) == 0 || bytes <= 100000);
+                     sizeof(int)) == 0 ||
+          bytes <= 100000);
     while (bytes > 0) {
         long sent = send(pair.other, buffer, bytes < 4096 ? (size_t)bytes : 4096, 0);
         check(sent > 0);
@@ -288,7 +289,7 @@ TEST(what_was_read_can_be_sent_in_the_same_turn)
     pair_close(&pair);
 }
 
-/* ---- tasks that never wait ----------------------------------------------------------- */
+/* ---- tasks that never wait --------------------------------------------------------- */
 
 static long again_sleep(struct counts *its, struct waker *waker)
 {

@@ -26,12 +26,12 @@
 #include "task.h"
 #include "timer.h"
 
-#define TEST(name)                                                                      \
-    static void name(void);                                                             \
-    __attribute__((constructor)) static void add_##name(void)                           \
-    {                                                                                   \
-        add_unit(#name, name);                                                          \
-    }                                                                                   \
+#define TEST(name)                                                                       \
+    static void name(void);                                                              \
+    __attribute__((constructor)) static void add_##name(void)                            \
+    {                                                                                    \
+        add_unit(#name, name);                                                           \
+    }                                                                                    \
     static void name(void)
 void add_unit(const char *name, void (*run)(void));
 
@@ -52,8 +52,8 @@ extern int allocations_left;
 #define await(type, ...) block_on(&((struct type[1]){__VA_ARGS__})->future)
 
 /* start(&handle, sleep, sleep_for(5)): spawns this struct sleep; the handle may be NULL. */
-#define start(handle, type, ...)                                                        \
-    check(task_spawn(&((struct type[1]){__VA_ARGS__})->future, sizeof(struct type),     \
+#define start(handle, type, ...)                                                         \
+    check(task_spawn(&((struct type[1]){__VA_ARGS__})->future, sizeof(struct type),      \
                      (handle)) == 0)
 
 long join(struct join *handle);   /* await it, where it is */
@@ -66,7 +66,7 @@ void pass(int64_t ms); /* moves the clock, as if the process had been stopped */
 
 struct counts {
     int polls, drops;
-    struct waker *waker;                                          /* of the last poll */
+    struct waker *waker;                                         /* of the last poll */
     long (*on_poll)(struct counts *counts, struct waker *waker); /* NULL: PENDING */
     void (*on_drop)(struct counts *counts);                      /* or NULL */
     struct join handle;
@@ -100,7 +100,7 @@ void pair_open(struct pair *pair);     /* of the Unix kind: every byte is there 
 void pair_open_tcp(struct pair *pair); /* through a listener */
 void pair_close(struct pair *pair);
 int connect_to(const struct address *there); /* a plain socket */
-void pair_fill(struct pair *pair); /* until the stream can send no more */
+void pair_fill(struct pair *pair);           /* until the stream can send no more */
 long say(struct pair *pair, const char *text);
 long hear(struct pair *pair); /* reads and drops all that is there: how much */
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Callable, Sequence
 
 import pytest
@@ -14,7 +13,7 @@ from harness import proc
 from harness.chapters import Chapter, program
 from harness.machine import needs_address, needs_root
 from harness.network import Network, unshare
-from harness.server import Server, StartServer
+from harness.server import Server
 from harness.story import Story
 
 pytestmark = pytest.mark.ours_only("its command line")
@@ -43,7 +42,7 @@ def _expect_failure(ended: "Ended[str]", story: Story, words: str, lines: int = 
     story.check("listening" not in ended.stdout, "no listening line", "there is one")
 
 
-def test_help_is_usage_on_stdout(chapter: Chapter, story: Story) -> None:
+def test_help_is_usage_on_stdout(chapter, story):
     ended = _run(chapter, story, "--help")
     story.check(ended.returncode == 0 and not ended.stderr, "exit status 0 and an empty stderr",
                 f"exit status {ended.returncode} and: {ended.stderr}")
@@ -52,7 +51,7 @@ def test_help_is_usage_on_stdout(chapter: Chapter, story: Story) -> None:
                     f"it says:\n{ended.stdout}")
 
 
-def test_help_that_cannot_be_written_is_a_failure(chapter: Chapter, story: Story) -> None:
+def test_help_that_cannot_be_written_is_a_failure(chapter, story):
     ended = _run(chapter, story, "--help", shell=">/dev/full")
     _expect_failure(ended, story, "No space left on device")
 
@@ -63,8 +62,7 @@ def test_help_that_cannot_be_written_is_a_failure(chapter: Chapter, story: Story
     ["--port", " 80"], ["--port", "1e3"], ["--port", "99999999999999999999"], ["--port"],
     ["--host"], ["--no-such-option"], ["--quiet=yes"], ["8080"],
 ], ids=" ".join)
-def test_bad_arguments_are_refused_with_a_line_and_the_usage(
-        chapter: Chapter, story: Story, arguments: list[str]) -> None:
+def test_bad_arguments_are_refused_with_a_line_and_the_usage(chapter, story, arguments):
     ended = _run(chapter, story, *arguments)
     story.check(ended.returncode == 2, "exit status 2", f"it is {ended.returncode}")
     first, *rest = ended.stderr.splitlines() or [""]
@@ -76,8 +74,7 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(
 
 
 @pytest.mark.fault(43, happened="in use: exit 1")
-def test_a_port_in_use_is_reported_with_the_way_out(
-        server: Server, chapter: Chapter, story: Story) -> None:
+def test_a_port_in_use_is_reported_with_the_way_out(server, chapter, story):
     ended = _run(chapter, story, "--port", str(server.port))
     _expect_failure(ended, story, f"bind 127.0.0.1:{server.port}: Address already in use", lines=2)
     story.check("--port" in ended.stderr.splitlines()[1], "a second line that names --port",
@@ -86,8 +83,7 @@ def test_a_port_in_use_is_reported_with_the_way_out(
 
 
 @pytest.mark.fault(45, happened="exit 1")
-def test_a_port_that_needs_root_is_reported(
-        chapter: Chapter, story: Story, network: StartNetwork, tmp_path: Path) -> None:
+def test_a_port_that_needs_root_is_reported(chapter, story, network, tmp_path):
     """In a network of its own, as a machine may give port 80 to everybody."""
     needs_root()
     for path in (tmp_path, *list(tmp_path.parents)[:2]):
@@ -100,15 +96,14 @@ def test_a_port_that_needs_root_is_reported(
 
 
 @pytest.mark.fault(46, happened="unknown: exit 1")
-def test_an_unknown_host_is_reported(chapter: Chapter, story: Story) -> None:
+def test_an_unknown_host_is_reported(chapter, story):
     ended = _run(chapter, story, "--host", "no-such-host.invalid")
     _expect_failure(ended, story, "no-such-host.invalid")
 
 
 @pytest.mark.fault(64, happened="exit 1")
 @pytest.mark.parametrize("descriptors", range(4, 12))
-def test_too_few_descriptors_to_start_are_reported(
-        chapter: Chapter, story: Story, descriptors: int) -> None:
+def test_too_few_descriptors_to_start_are_reported(chapter, story, descriptors):
     """With each number it either fails before the first line, or serves."""
     ended = _run_for_a_moment(chapter, story, f"ulimit -n {descriptors}")
     if ended is not None:
@@ -117,7 +112,7 @@ def test_too_few_descriptors_to_start_are_reported(
 
 @pytest.mark.fault(64, happened="exit 1")
 @pytest.mark.promise("runtime")
-def test_too_few_descriptors_for_the_workers_are_reported(chapter: Chapter, story: Story) -> None:
+def test_too_few_descriptors_for_the_workers_are_reported(chapter, story):
     ended = _run(chapter, story, "--port", "0", "--workers", "64", shell="ulimit -n 16")
     _expect_failure(ended, story, "Too many open files")
 
@@ -139,13 +134,13 @@ def _run_for_a_moment(chapter: Chapter, story: Story, shell: str) -> "Ended[str]
 
 @pytest.mark.fault(46)
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0.0.0.0"])
-def test_a_host_by_name_or_number(start_server: StartServer, host: str) -> None:
+def test_a_host_by_name_or_number(start_server, host):
     needs_address(host)
     start_server("--host", host).serves_a_new_client()
 
 
 @pytest.mark.fault(46)
-def test_a_host_by_ipv6(start_server: StartServer) -> None:
+def test_a_host_by_ipv6(start_server):
     needs_address("::1")
     server = start_server("--host", "::1")
     server.log.expect(f"✅ Server listening on [::1]:{server.port}")
@@ -156,14 +151,13 @@ def test_a_host_by_ipv6(start_server: StartServer) -> None:
 
 
 @pytest.mark.fault(46)
-def test_a_link_local_address_keeps_its_scope(
-        start_server: StartServer, network: StartNetwork) -> None:
+def test_a_link_local_address_keeps_its_scope(start_server, network):
     server = start_server("--host", "fe80::1%lo", network=network(address="fe80::1"))
     server.log.expect(f"✅ Server listening on [fe80::1%lo]:{server.port}")
 
 
 @pytest.mark.fault(46)
-def test_each_address_of_a_name_is_tried(start_server: StartServer, tmp_path: Path) -> None:
+def test_each_address_of_a_name_is_tried(start_server, tmp_path):
     """The first one is nobody's here (RFC 5737), so that it cannot be bound."""
     hosts = tmp_path / "hosts"
     hosts.write_text("192.0.2.1 two.test\n127.0.0.1 two.test\n")
@@ -174,8 +168,7 @@ def test_each_address_of_a_name_is_tried(start_server: StartServer, tmp_path: Pa
     server.serves_a_new_client()
 
 
-def test_without_options_it_is_127_0_0_1_8080(
-        start_server: StartServer, network: StartNetwork) -> None:
+def test_without_options_it_is_127_0_0_1_8080(start_server, network):
     server = start_server(port=None, network=network())
     server.log.expect("✅ Server listening on 127.0.0.1:8080")
     server.serves_a_new_client()

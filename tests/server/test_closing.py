@@ -18,7 +18,7 @@ from harness.chapters import Chapter, program
 from harness.client import MIB, random_bytes
 from harness.machine import THOROUGH
 from harness.proc import PATIENCE
-from harness.server import Server, StartServer
+from harness.server import Server
 from harness.story import Story
 
 ours = pytest.mark.ours_only("what Ctrl-C does")
@@ -33,7 +33,7 @@ LIMIT = 5.0  # seconds of running time after which connections are cut, by the c
 @pytest.mark.fault(15, happened="ends at once")
 @pytest.mark.promise("default_end")
 @each_signal
-def test_a_signal_ends_the_server_at_once(server: Server, number: signal.Signals) -> None:
+def test_a_signal_ends_the_server_at_once(server, number):
     server.client()
     server.signal(number)
     server.expect_exit(-number)
@@ -41,7 +41,7 @@ def test_a_signal_ends_the_server_at_once(server: Server, number: signal.Signals
 
 @clean
 @each_signal
-def test_idle_clients_see_an_orderly_end(server: Server, number: signal.Signals) -> None:
+def test_idle_clients_see_an_orderly_end(server, number):
     """Before the server has come to its limit: a stuck client, which reads after them, still
     gets all."""
     stuck, *idle = server.crowd(4)
@@ -59,8 +59,7 @@ def test_idle_clients_see_an_orderly_end(server: Server, number: signal.Signals)
 @clean
 @pytest.mark.fault(58, happened="all of it echoed")
 @pytest.mark.parametrize("count", [1, 300])
-def test_what_was_sent_before_the_signal_comes_back(
-        server: Server, story: Story, count: int) -> None:
+def test_what_was_sent_before_the_signal_comes_back(server, story, count):
     """All of it has happened when the server looks: connections wait in the backlog, bytes in
     the sockets, and then there is the signal."""
     early = server.client()
@@ -77,7 +76,7 @@ def test_what_was_sent_before_the_signal_comes_back(
 
 @clean
 @served
-def test_a_transfer_goes_on_to_its_end(server: Server, story: Story) -> None:
+def test_a_transfer_goes_on_to_its_end(server, story):
     """The client always sends more before it reads more, so that it never seems to be done."""
     client = server.client()
     client.fill()
@@ -97,8 +96,7 @@ def test_a_transfer_goes_on_to_its_end(server: Server, story: Story) -> None:
 
 @clean
 @pytest.mark.fault(66, happened="all of it echoed")
-def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(
-        server: Server, story: Story) -> None:
+def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(server, story):
     client = server.client()
     client.fill()
     server.signal(signal.SIGTERM)
@@ -111,7 +109,7 @@ def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(
 
 @clean
 @pytest.mark.fault(67, happened="taken as one")
-def test_a_signal_that_is_delivered_twice_is_one(server: Server) -> None:
+def test_a_signal_that_is_delivered_twice_is_one(server):
     """As timeout(1), npm and others do it: to the process, and to its group. Twice at once
     would be one for the kernel, too; so the second comes when the server has seen the first."""
     client = server.client()
@@ -127,7 +125,7 @@ def test_a_signal_that_is_delivered_twice_is_one(server: Server) -> None:
 
 
 @clean
-def test_a_second_signal_ends_it_at_once(server: Server, story: Story) -> None:
+def test_a_second_signal_ends_it_at_once(server, story):
     """Unless it follows the first within half a second."""
     client = server.client()
     client.fill()
@@ -144,8 +142,7 @@ def test_a_second_signal_ends_it_at_once(server: Server, story: Story) -> None:
 
 @clean
 @pytest.mark.fault(4, happened="ends in order")
-def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(
-        server: Server, story: Story) -> None:
+def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(server, story):
     """To close a socket with unread bytes in it is a reset, which destroys the echo that is
     still under way: the server must read to the client's end."""
     client = server.client()
@@ -163,8 +160,7 @@ def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(
 
 @ours
 @pytest.mark.fault(17, happened="ends")
-def test_a_signal_in_the_first_milliseconds_always_ends_it(
-        chapter: Chapter, story: Story) -> None:
+def test_a_signal_in_the_first_milliseconds_always_ends_it(chapter, story):
     """Between a check for the signal and the sleep there must be no gap to lose it in."""
     path, dice = program(chapter, "server"), random.Random(17)
     for _ in range(200 if THOROUGH else 12):
@@ -184,7 +180,7 @@ def test_a_signal_in_the_first_milliseconds_always_ends_it(
 
 
 @pytest.mark.fault(43)
-def test_a_restart_on_the_same_port_works_at_once(start_server: StartServer) -> None:
+def test_a_restart_on_the_same_port_works_at_once(start_server):
     """The old connection lingers in TIME_WAIT on the server's side, as the server ended it."""
     first = start_server()
     client = first.client()
@@ -205,9 +201,7 @@ def _end_of(chapter: Chapter, number: signal.Signals) -> int:
 @ours
 @pytest.mark.fault(63, happened="ends")
 @each_signal
-def test_a_signal_that_the_parent_had_blocked_works(
-        start_server: StartServer, chapter: Chapter, story: Story,
-        number: signal.Signals) -> None:
+def test_a_signal_that_the_parent_had_blocked_works(start_server, chapter, story, number):
     story.tell(f"blocked {number.name}, which a child inherits")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
@@ -221,8 +215,7 @@ def test_a_signal_that_the_parent_had_blocked_works(
 
 @ours
 @pytest.mark.fault(70, happened="stays ignored")
-def test_a_signal_that_was_ignored_at_start_stays_ignored(
-        start_server: StartServer, chapter: Chapter) -> None:
+def test_a_signal_that_was_ignored_at_start_stays_ignored(start_server, chapter):
     """As a script does it with `./server &`: Ctrl-C is meant for the script's next command."""
     server = start_server(shell="trap '' INT")
     client = server.client()
@@ -295,8 +288,7 @@ def evenings(request: pytest.FixtureRequest) -> Iterator[dict[Chapter, Evening]]
 
 @ours
 @clean
-def test_connections_that_do_not_finish_are_cut_after_five_seconds(
-        chapter: Chapter, evenings: dict[Chapter, Evening]) -> None:
+def test_connections_that_do_not_finish_are_cut_after_five_seconds(chapter, evenings):
     """One never reads, the other never ends."""
     evening = evenings[chapter]
     evening.go_to_its_end()
@@ -308,8 +300,7 @@ def test_connections_that_do_not_finish_are_cut_after_five_seconds(
 @ours
 @clean
 @pytest.mark.fault(59, happened="served")
-def test_time_in_which_it_was_stopped_does_not_count(
-        chapter: Chapter, evenings: dict[Chapter, Evening]) -> None:
+def test_time_in_which_it_was_stopped_does_not_count(chapter, evenings):
     evenings[chapter].go_to_its_end()
     server = evenings[chapter].stopped
     server.resume()

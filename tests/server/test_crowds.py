@@ -7,12 +7,12 @@ from typing import Callable
 
 import pytest
 
-from harness.chapters import VARIANT, Chapter
+from harness.chapters import VARIANT
 from harness.client import Crowd, converse, random_bytes
 from harness.machine import THOROUGH, needs_descriptors
 from harness.network import Network
 from harness.proc import PATIENCE
-from harness.server import Server, StartServer
+from harness.server import Server
 from harness.story import Story
 
 IN_A_ROW = 100_000 if THOROUGH else 2000
@@ -22,7 +22,7 @@ KIB = 1 << 10
 
 
 @pytest.mark.promise("at_once")
-def test_200_clients_speak_at_once_and_nothing_is_crossed(server: Server) -> None:
+def test_200_clients_speak_at_once_and_nothing_is_crossed(server):
     crowd = server.crowd(200)
     for turn in range(3):
         crowd.say_at_once([random_bytes(turn * 1000 + number, 1 + 37 * number)
@@ -30,7 +30,7 @@ def test_200_clients_speak_at_once_and_nothing_is_crossed(server: Server) -> Non
     crowd.finish()
 
 
-def test_200_clients_are_served_one_after_the_other(server: Server, story: Story) -> None:
+def test_200_clients_are_served_one_after_the_other(server, story):
     """In 01 there is no other way; elsewhere it must work as well."""
     crowd = server.crowd(200)
     with story.summed_up("each of them sent 1,000 bytes of its own"):
@@ -43,8 +43,7 @@ def test_200_clients_are_served_one_after_the_other(server: Server, story: Story
     pytest.param(16, marks=pytest.mark.fault(20)),
     pytest.param(200, marks=pytest.mark.fault(19)),
 ])
-def test_clients_that_came_while_it_was_stopped_are_all_served(
-        server: Server, count: int) -> None:
+def test_clients_that_came_while_it_was_stopped_are_all_served(server, count):
     """They all arrive in one event: a server that accepts one an event loses the others."""
     with server.paused():
         crowd = server.crowd(count, wait=False)
@@ -54,8 +53,7 @@ def test_clients_that_came_while_it_was_stopped_are_all_served(
 
 @pytest.mark.fault(29)
 @pytest.mark.promise("at_once")
-def test_a_crowd_is_served_rests_and_leaves_no_trace(
-        start_server: StartServer, chapter: Chapter) -> None:
+def test_a_crowd_is_served_rests_and_leaves_no_trace(start_server, chapter):
     """A shell often allows 1,024 descriptors only; a server may raise that by itself, up to
     the hard limit, and ours have to."""
     server = start_server(shell="" if chapter.is_foreign else "ulimit -Sn 256")
@@ -71,8 +69,7 @@ def test_a_crowd_is_served_rests_and_leaves_no_trace(
 
 
 @pytest.mark.fault(28, happened="no trace")
-def test_thousands_in_a_row_leave_no_trace(
-        start_server: StartServer, story: Story, chapter: Chapter) -> None:
+def test_thousands_in_a_row_leave_no_trace(start_server, story, chapter):
     server = start_server("--quiet", shell="" if chapter.is_foreign else "ulimit -n 24")
     if chapter.is_foreign:
         server.leave_descriptors(20)
@@ -92,8 +89,7 @@ def test_thousands_in_a_row_leave_no_trace(
 @pytest.mark.fault(29)
 @pytest.mark.promise("thousands")
 @pytest.mark.parametrize("count", [10_000, 19_000])
-def test_thousands_that_say_nothing_cost_next_to_nothing(
-        start_server: StartServer, story: Story, count: int) -> None:
+def test_thousands_that_say_nothing_cost_next_to_nothing(start_server, story, count):
     needs_descriptors(count + 500)
     server = start_server("--quiet")
     server.serves_a_new_client()
@@ -119,8 +115,7 @@ def test_thousands_that_say_nothing_cost_next_to_nothing(
 @pytest.mark.promise("shares_memory")
 @pytest.mark.fault(55, happened="no report")
 @pytest.mark.no_sanitizer("ThreadSanitizer is a build of its own")
-def test_clients_at_once_cause_no_data_race(
-        start_server: StartServer, story: Story, chapter: Chapter) -> None:
+def test_clients_at_once_cause_no_data_race(start_server, story, chapter):
     """What ThreadSanitizer reports on stderr, start_server's end finds there."""
     server = start_server(*(["--workers", "4"] if chapter.runtime else []), variant="thread")
     crowd = server.crowd(50)
@@ -149,23 +144,20 @@ def _talk(server: Server, story: Story) -> None:
 
 
 @pytest.mark.fault(1)
-def test_with_send_buffers_of_4_kib_nothing_is_lost(
-        start_server: StartServer, story: Story, network: StartNetwork) -> None:
+def test_with_send_buffers_of_4_kib_nothing_is_lost(start_server, story, network):
     """A whole buffer never fits: every write of one is short, or has to wait."""
     story.tell("made a network in which a socket may keep 4 KiB to send")
     _talk(start_server(network=network({"ipv4/tcp_wmem": "4096 4096 4096"})), story)
 
 
 @pytest.mark.fault(2)
-def test_through_packets_of_600_bytes_everything_comes_back(
-        start_server: StartServer, story: Story, network: StartNetwork) -> None:
+def test_through_packets_of_600_bytes_everything_comes_back(start_server, story, network):
     story.tell("made a network with packets of 600 bytes at most")
     _talk(start_server(network=network(mtu=600)), story)
 
 
 @pytest.mark.fault(19)
-def test_more_clients_than_the_backlog_holds_are_all_served(
-        start_server: StartServer, story: Story, network: StartNetwork) -> None:
+def test_more_clients_than_the_backlog_holds_are_all_served(start_server, story, network):
     """Where there is no room in the backlog, the kernel tries again after a second."""
     story.tell("made a network in which 4 connections fit into a backlog (somaxconn)")
     server = start_server(network=network({"core/somaxconn": "4"}))

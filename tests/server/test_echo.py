@@ -5,18 +5,16 @@ from __future__ import annotations
 import pytest
 
 from harness.client import MIB, converse, random_bytes
-from harness.server import Server
-from harness.story import Story
 
 
-def test_one_message_comes_back(server: Server) -> None:
+def test_one_message_comes_back(server):
     client = server.client()
     client.say(b"Hello, Tokio!")
     client.finish()
 
 
 @pytest.mark.fault(2)
-def test_single_bytes_come_back(server: Server, story: Story) -> None:
+def test_single_bytes_come_back(server, story):
     client = server.client()
     with story.summed_up(f"{client.name} said and then sent a text, byte by byte"):
         for byte in "a ✅ in three parts".encode():
@@ -32,21 +30,21 @@ def test_single_bytes_come_back(server: Server, story: Story) -> None:
     pytest.param(b"before\0after\0\0end", id="NUL"),
     pytest.param(b"%n%n%s%s%d\r\n\x1b[31m", id="format"),
 ])
-def test_any_bytes_come_back_unchanged(server: Server, message: bytes) -> None:
+def test_any_bytes_come_back_unchanged(server, message):
     client = server.client()
     client.say(message)
     client.finish()
 
 
 @pytest.mark.fault(33)
-def test_ten_thousand_messages_in_one_send_keep_their_order(server: Server) -> None:
+def test_ten_thousand_messages_in_one_send_keep_their_order(server):
     client = server.client()
     client.say(b"".join(b"message %d\n" % number for number in range(10_000)))
     client.finish()
 
 
 @pytest.mark.fault(20)
-def test_messages_of_one_mebibyte_go_to_and_fro(server: Server) -> None:
+def test_messages_of_one_mebibyte_go_to_and_fro(server):
     client = server.client()
     for number in range(5):
         client.say(random_bytes(number, MIB))
@@ -54,7 +52,7 @@ def test_messages_of_one_mebibyte_go_to_and_fro(server: Server) -> None:
 
 
 @pytest.mark.fault(34)
-def test_64_mebibytes_stream_through(server: Server, story: Story) -> None:
+def test_64_mebibytes_stream_through(server, story):
     client = server.client()
     story.tell(f"{client.name} sent 64 MiB, read meanwhile, and ended its side at once")
     converse([client], [random_bytes(64, MIB + 1) * 64], finish=True)
@@ -63,7 +61,7 @@ def test_64_mebibytes_stream_through(server: Server, story: Story) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.fault(34)
-def test_a_gibibyte_streams_through_in_bounded_memory(server: Server, story: Story) -> None:
+def test_a_gibibyte_streams_through_in_bounded_memory(server, story):
     client = server.client()
     block = random_bytes(34, 64 * MIB)
     client.say(block)
@@ -79,7 +77,7 @@ urgent = pytest.mark.ours_only("urgent bytes in their place; RFC 862 does not sp
 
 
 @urgent
-def test_an_urgent_byte_stays_in_its_place(server: Server) -> None:
+def test_an_urgent_byte_stays_in_its_place(server):
     """A read stops in front of it: a server that takes a short read for the last one hangs."""
     client = server.client()
     with server.paused():
@@ -93,7 +91,7 @@ def test_an_urgent_byte_stays_in_its_place(server: Server) -> None:
 
 @urgent
 @pytest.mark.fault(61, happened="served")
-def test_urgent_bytes_before_accept_stay_in_their_place(server: Server) -> None:
+def test_urgent_bytes_before_accept_stay_in_their_place(server):
     """The second urgent byte takes the first one's place, unless SO_OOBINLINE is set by then:
     on the listener, as accept() comes too late."""
     with server.paused():
@@ -106,7 +104,7 @@ def test_urgent_bytes_before_accept_stay_in_their_place(server: Server) -> None:
 
 
 @pytest.mark.fault(32, happened="no trace")
-def test_500_clients_that_say_nothing_leave_no_trace(server: Server, story: Story) -> None:
+def test_500_clients_that_say_nothing_leave_no_trace(server, story):
     server.serves_a_new_client()
     before = server.descriptors()
     with story.summed_up("500 clients connected, sent nothing, and closed, ended or reset"):

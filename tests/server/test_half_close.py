@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from harness.client import random_bytes
-from harness.server import Server
-from harness.story import Story
 
 pytestmark = pytest.mark.fault(3)
 
 
-def test_a_client_that_reads_only_after_its_last_byte_gets_everything(server: Server) -> None:
+def test_a_client_that_reads_only_after_its_last_byte_gets_everything(server):
     client = server.client(receive_buffer=64 * 1024)
     client.fill()
     client.half_close()
@@ -19,14 +17,14 @@ def test_a_client_that_reads_only_after_its_last_byte_gets_everything(server: Se
 
 
 @pytest.mark.fault(1)
-def test_a_client_that_reads_slowly_gets_everything(server: Server) -> None:
+def test_a_client_that_reads_slowly_gets_everything(server):
     client = server.client(receive_buffer=16 * 1024)
     client.send(random_bytes(5, 400_000))
     client.half_close()
     client.expect_end(pause=0.001)
 
 
-def test_data_and_end_in_one_burst_are_echoed_then_closed(server: Server) -> None:
+def test_data_and_end_in_one_burst_are_echoed_then_closed(server):
     client = server.client()
     client.say(b"warm")
     with server.paused():
@@ -35,7 +33,7 @@ def test_data_and_end_in_one_burst_are_echoed_then_closed(server: Server) -> Non
     client.expect_end()
 
 
-def test_a_whole_conversation_before_the_server_looks_is_served(server: Server) -> None:
+def test_a_whole_conversation_before_the_server_looks_is_served(server):
     with server.paused():
         client = server.client()
         client.send(b"connected, sent, ended")
@@ -43,7 +41,7 @@ def test_a_whole_conversation_before_the_server_looks_is_served(server: Server) 
     client.expect_end()
 
 
-def test_many_end_their_sending_side_at_once(server: Server, story: Story) -> None:
+def test_many_end_their_sending_side_at_once(server, story):
     crowd = server.crowd(20)
     with story.summed_up("each of the 20 sent 10,000 bytes and ended its sending side"):
         for number, client in enumerate(crowd):

@@ -6,14 +6,12 @@ import fcntl
 import os
 import signal
 import termios
-from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 import pytest
 
 from harness.machine import THOROUGH
-from harness.peer import Terminal
-from harness.server import Server, StartServer
+from harness.server import Server
 from harness.story import Story
 
 ours = pytest.mark.ours_only("the words of its log")
@@ -21,7 +19,7 @@ goes_on = "served, lines are lost"
 
 
 @ours
-def test_the_log_reports_the_listener_and_each_connection_at_once(server: Server) -> None:
+def test_the_log_reports_the_listener_and_each_connection_at_once(server):
     """At once: stdout is a pipe here, where a forgotten fflush() keeps everything back."""
     server.log.expect(f"✅ Server listening on 127.0.0.1:{server.port}")
     client = server.client()
@@ -33,7 +31,7 @@ def test_the_log_reports_the_listener_and_each_connection_at_once(server: Server
 
 
 @ours
-def test_the_log_holds_nothing_else(server: Server, story: Story) -> None:
+def test_the_log_holds_nothing_else(server, story):
     names = []
     for _ in range(2):
         client = server.client()
@@ -49,7 +47,7 @@ def test_the_log_holds_nothing_else(server: Server, story: Story) -> None:
 
 
 @ours
-def test_quiet_leaves_out_the_connections(start_server: StartServer, story: Story) -> None:
+def test_quiet_leaves_out_the_connections(start_server, story):
     server = start_server("--quiet")
     server.serves_a_new_client()
     server.serves_a_new_client()
@@ -74,24 +72,21 @@ def _come_and_go(server: Server, story: Story, count: int) -> None:
 
 
 @pytest.mark.fault(50, happened=goes_on)
-def test_a_pipe_that_is_full_stops_nobody(
-        start_server: StartServer, story: Story, unread_pipe: int) -> None:
+def test_a_pipe_that_is_full_stops_nobody(start_server, story, unread_pipe):
     """Full before the server starts."""
     _fill(unread_pipe)
     _come_and_go(start_server(stdout=unread_pipe, stderr=unread_pipe), story, 50)
 
 
 @pytest.mark.fault(50, happened=goes_on)
-def test_a_pipe_that_fills_up_stops_nobody(
-        start_server: StartServer, story: Story, unread_pipe: int) -> None:
+def test_a_pipe_that_fills_up_stops_nobody(start_server, story, unread_pipe):
     """A pipe takes 64 KiB, some 700 connections long."""
     server = start_server(stdout=unread_pipe, stderr=unread_pipe)
     _come_and_go(server, story, 1000 if THOROUGH else 400)
 
 
 @ours
-def test_the_flags_of_an_inherited_pipe_stay_as_they_are(
-        start_server: StartServer, story: Story, unread_pipe: int) -> None:
+def test_the_flags_of_an_inherited_pipe_stay_as_they_are(start_server, story, unread_pipe):
     """O_NONBLOCK belongs to what the shell shares with us and with other programs."""
     start_server(stdout=unread_pipe, stderr=unread_pipe).serves_a_new_client()
     story.check(os.get_blocking(unread_pipe), "the pipe to be blocking, as it was", "it is not")
@@ -99,8 +94,7 @@ def test_the_flags_of_an_inherited_pipe_stay_as_they_are(
 
 @pytest.mark.fault(50, happened=goes_on)
 @pytest.mark.parametrize("log", [">&-", "2>&-", ">&- 2>&-", ">/dev/full", ">/dev/full 2>&1"])
-def test_a_log_that_cannot_be_written_stops_nobody(
-        start_server: StartServer, story: Story, log: str) -> None:
+def test_a_log_that_cannot_be_written_stops_nobody(start_server, story, log):
     """With stdout closed the first socket could become descriptor 1: then a client would be
     sent the log."""
     server = start_server(shell=log)
@@ -114,8 +108,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(
 
 
 @pytest.mark.fault(57, happened=goes_on)
-def test_a_log_at_its_size_limit_stops_nobody(
-        start_server: StartServer, story: Story, tmp_path: Path) -> None:
+def test_a_log_at_its_size_limit_stops_nobody(start_server, story, tmp_path):
     """SIGXFSZ ends a process that writes beyond it."""
     log = tmp_path / "log"
     with open(log, "wb") as file:
@@ -126,9 +119,7 @@ def test_a_log_at_its_size_limit_stops_nobody(
 
 @pytest.mark.fault(56, happened=goes_on)
 @pytest.mark.parametrize("how", ["unread", "stopped"])
-def test_a_terminal_that_nobody_reads_stops_nobody(
-        start_server: StartServer, story: Story, terminal: Callable[..., Terminal],
-        how: str) -> None:
+def test_a_terminal_that_nobody_reads_stops_nobody(start_server, story, terminal, how):
     """Unread, or stopped by Ctrl-S. Such a terminal says that it can be written, and then the
     write sleeps; for ever, unless it is non-blocking."""
     screen = terminal(read=how == "stopped")

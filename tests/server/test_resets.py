@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Callable
 
 import pytest
 
 from harness.client import Client
-from harness.server import Server
 
 RESET = re.compile(r"Failed to (read from|write to) socket; err = "
                    r"(Connection reset by peer|Broken pipe)")
@@ -44,8 +42,7 @@ def after_a_full_echo(client: Client) -> None:
     before_any_byte, with_its_request_unread, while_the_server_sends,
     after_half_close_with_echo_pending, after_a_full_echo,
 ], ids=lambda phase: phase.__name__)
-def test_after_a_reset_the_next_client_is_served(
-        server: Server, phase: Callable[[Client], None]) -> None:
+def test_after_a_reset_the_next_client_is_served(server, phase):
     server.serves_a_new_client()
     before = server.descriptors()
     for _ in range(2):
@@ -59,7 +56,7 @@ def test_after_a_reset_the_next_client_is_served(
 
 @pytest.mark.fault(6)
 @pytest.mark.parametrize("end", [False, True], ids=["RST", "FIN-then-RST"])
-def test_writing_to_a_connection_that_was_reset_does_not_kill(server: Server, end: bool) -> None:
+def test_writing_to_a_connection_that_was_reset_does_not_kill(server, end):
     """It raises SIGPIPE, which kills by default. The server must have bytes to echo and
     nobody to echo them to: hence the pause."""
     server.serves_a_new_client()
@@ -76,7 +73,7 @@ def test_writing_to_a_connection_that_was_reset_does_not_kill(server: Server, en
 
 
 @pytest.mark.fault(25)
-def test_the_reset_of_a_stuck_client_does_not_make_the_server_spin(server: Server) -> None:
+def test_the_reset_of_a_stuck_client_does_not_make_the_server_spin(server):
     server.serves_a_new_client()
     before = server.descriptors()
     client = server.client(receive_buffer=16 * 1024)
@@ -88,7 +85,7 @@ def test_the_reset_of_a_stuck_client_does_not_make_the_server_spin(server: Serve
 
 
 @pytest.mark.ours_only("the words of its log")
-def test_a_reset_is_reported_on_stderr(server: Server) -> None:
+def test_a_reset_is_reported_on_stderr(server):
     client = server.client()
     client.say(b"good evening")
     client.reset()

@@ -6,19 +6,15 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 from typing import Callable
 
 import pytest
 
 import inject
 from harness import proc
-from harness.chapters import Chapter
 from harness.client import fill
-from harness.network import Network
 from harness.proc import PATIENCE
 from harness.server import Server
-from harness.story import Story
 
 StartServer = Callable[..., Server]
 
@@ -26,8 +22,7 @@ MIB = 1 << 20
 
 
 @pytest.mark.fault(10, happened="waits, then served")
-def test_without_descriptors_connections_wait_and_none_is_lost(
-        start_server: StartServer, story: Story, chapter: Chapter) -> None:
+def test_without_descriptors_connections_wait_and_none_is_lost(start_server, story, chapter):
     server = start_server(shell="" if chapter.is_foreign else "ulimit -n 16")
     if chapter.is_foreign:
         server.leave_descriptors(10)
@@ -51,8 +46,7 @@ def test_without_descriptors_connections_wait_and_none_is_lost(
 
 @pytest.mark.ours_only("the line on stderr")
 @pytest.mark.promise("at_once")
-def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(
-        start_server: StartServer, story: Story) -> None:
+def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(start_server, story):
     """It lasts for many back-offs of 100 ms. (A thread that starts may hold a descriptor for
     a moment, in libc, so that one shortage begins twice.)"""
     server = start_server(shell="ulimit -n 16")
@@ -84,8 +78,7 @@ ERRORS = {
 @pytest.mark.fault(11, 12)
 @pytest.mark.no_sanitizer("both want to be loaded first")
 @pytest.mark.parametrize("errors", ERRORS.values(), ids=lambda names: names.split()[0])
-def test_an_accept_that_fails_for_once_ends_nothing(
-        start_server: StartServer, story: Story, errors: str) -> None:
+def test_an_accept_that_fails_for_once_ends_nothing(start_server, story, errors):
     """A server that calls the kernel without libc, as those in Go do, does not notice."""
     rules = [f"{call}:{getattr(errno, name)}@{number}" for call in ("accept4", "accept")
              for number, name in enumerate(errors.split(), 1)]
@@ -102,8 +95,7 @@ def test_an_accept_that_fails_for_once_ends_nothing(
 @pytest.mark.fault(26, happened="turned away")
 @pytest.mark.promise("many_threads")
 @pytest.mark.no_sanitizer("it needs more address space than this test allows")
-def test_without_threads_a_connection_is_turned_away_and_the_next_is_served(
-        start_server: StartServer, story: Story) -> None:
+def test_without_threads_a_connection_is_turned_away_and_the_next_is_served(start_server, story):
     server = start_server(shell="ulimit -v 64000")
     server.serves_a_new_client()
     turned_away, crowd = False, []
@@ -123,7 +115,7 @@ def test_without_threads_a_connection_is_turned_away_and_the_next_is_served(
 @pytest.mark.promise("many_threads")
 @pytest.mark.no_sanitizer("both want to be loaded first")
 def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(
-        start_server: StartServer, story: Story, tmp_path: Path) -> None:
+        start_server, story, tmp_path):
     """glibc takes what libraries declare as thread-local from the stack of each thread."""
     source = tmp_path / "library.c"
     source.write_text('__thread char much[120 * 1024] __attribute__((tls_model("initial-exec")));')
@@ -143,8 +135,7 @@ def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(
 @pytest.mark.promise("at_once")
 @pytest.mark.ours_only("how little memory it keeps")
 @pytest.mark.no_sanitizer("it keeps what was freed, on purpose")
-def test_the_memory_of_a_stuck_crowd_goes_back_to_the_system(
-        start_server: StartServer, story: Story, network: Callable[..., Network]) -> None:
+def test_the_memory_of_a_stuck_crowd_goes_back_to_the_system(start_server, story, network):
     """With small send buffers a server has to keep nearly all that it has read."""
     server = start_server(network=network({"ipv4/tcp_wmem": "4096 4096 4096"}))
     server.serves_a_new_client()
@@ -160,7 +151,7 @@ def test_the_memory_of_a_stuck_crowd_goes_back_to_the_system(
 
 
 @pytest.mark.fault(24, happened="close-on-exec")
-def test_no_descriptor_outlives_its_server_in_a_child(server: Server, story: Story) -> None:
+def test_no_descriptor_outlives_its_server_in_a_child(server, story):
     """A copy that a child still holds keeps a closed connection open, and in epoll's list."""
     server.client()
     server.client().send(b"good evening")

@@ -7,17 +7,13 @@ import selectors
 import statistics
 import threading
 import time
-from pathlib import Path
 from typing import Sequence
 
 import pytest
 
-from harness.chapters import Chapter
 from harness.client import MIB, Client, converse, fill, random_bytes
 from harness.machine import needs_strace
 from harness.proc import PATIENCE
-from harness.server import Server, StartServer
-from harness.story import Story
 
 FAIR = 16 * MIB  # what may be on its way in all buffers, and some rounds more
 SMALL = 16 * 1024
@@ -25,7 +21,7 @@ SMALL = 16 * 1024
 
 @pytest.mark.fault(8, happened="stops reading")
 @pytest.mark.no_sanitizer("its allocator keeps memory on purpose")
-def test_memory_stays_bounded_when_nobody_reads(server: Server, story: Story) -> None:
+def test_memory_stays_bounded_when_nobody_reads(server, story):
     server.serves_a_new_client()
     before = server.resident()
     sent = fill(server.crowd(8, receive_buffer=SMALL), limit=32 * MIB, quiet=0.15)
@@ -35,7 +31,7 @@ def test_memory_stays_bounded_when_nobody_reads(server: Server, story: Story) ->
                 f"its memory grew by {growth // MIB} MiB: it keeps whatever comes")
 
 
-def test_a_client_that_never_reads_costs_no_cpu(server: Server) -> None:
+def test_a_client_that_never_reads_costs_no_cpu(server):
     server.client(receive_buffer=SMALL).fill()
     server.expect_idle("while a client reads nothing")
 
@@ -43,8 +39,7 @@ def test_a_client_that_never_reads_costs_no_cpu(server: Server) -> None:
 @pytest.mark.promise("event_loop")
 @pytest.mark.ours_only("the calls that it makes")
 @pytest.mark.no_sanitizer("a process that is traced cannot look for its leaks")
-def test_a_stuck_connection_causes_no_wasted_calls(
-        start_server: StartServer, story: Story, tmp_path: Path) -> None:
+def test_a_stuck_connection_causes_no_wasted_calls(start_server, story, tmp_path):
     """Whatever else happens on the connection: a send before there is room is for nothing."""
     needs_strace()
     calls = tmp_path / "calls"
@@ -63,7 +58,7 @@ def test_a_stuck_connection_causes_no_wasted_calls(
 
 @pytest.mark.fault(9)
 @pytest.mark.wall("01-blocking", "its only thread sleeps in the write to the first client")
-def test_a_client_that_never_reads_holds_up_nobody(server: Server, story: Story) -> None:
+def test_a_client_that_never_reads_holds_up_nobody(server, story):
     server.client(receive_buffer=SMALL).fill(quiet=0.5)
     other = server.client()
     other.send(b"I read my echoes")
@@ -74,8 +69,7 @@ def test_a_client_that_never_reads_holds_up_nobody(server: Server, story: Story)
 
 
 @pytest.mark.fault(9)
-def test_a_slow_reader_that_reads_again_frees_those_behind_it(
-        server: Server, story: Story, chapter: Chapter) -> None:
+def test_a_slow_reader_that_reads_again_frees_those_behind_it(server, story, chapter):
     slow = server.client(receive_buffer=SMALL)
     slow.fill()
     other = server.client()
@@ -88,8 +82,7 @@ def test_a_slow_reader_that_reads_again_frees_those_behind_it(
 
 
 @pytest.mark.fault(7, happened="stuck, then served")
-def test_a_client_that_writes_before_it_reads_is_stuck_and_loses_nothing(
-        server: Server, story: Story) -> None:
+def test_a_client_that_writes_before_it_reads_is_stuck_and_loses_nothing(server, story):
     """Less than 7 MiB would prove nothing: so much fits into the kernel's buffers."""
     client = server.client()
     taken = client.fill()
@@ -102,7 +95,7 @@ def test_a_client_that_writes_before_it_reads_is_stuck_and_loses_nothing(
 
 @pytest.mark.fault(30)
 @pytest.mark.promise("at_once")
-def test_200_slow_talkers_hold_up_nobody(server: Server, story: Story) -> None:
+def test_200_slow_talkers_hold_up_nobody(server, story):
     talkers = server.crowd(200)
     for byte in b"slowly...":
         talkers.send_each(bytes([byte]))
@@ -114,7 +107,7 @@ def test_200_slow_talkers_hold_up_nobody(server: Server, story: Story) -> None:
 
 @pytest.mark.fault(21)
 @pytest.mark.promise("at_once")
-def test_a_flood_holds_up_nobody(server: Server, story: Story) -> None:
+def test_a_flood_holds_up_nobody(server, story):
     flooder, enough = server.client(), threading.Event()
     crowd = server.crowd(10)
     story.tell(f"{flooder.name} sends and reads as fast as it can, all the time")
@@ -137,7 +130,7 @@ def test_a_flood_holds_up_nobody(server: Server, story: Story) -> None:
 
 @pytest.mark.fault(21)
 @pytest.mark.promise("at_once")
-def test_of_several_floods_none_starves(server: Server, story: Story) -> None:
+def test_of_several_floods_none_starves(server, story):
     floods = [server.client() for _ in range(4)]
     deadline = time.monotonic() + PATIENCE
     story.tell("all four send and read as fast as they can, until each has had 4 MiB")

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Callable
 
 import pytest
 
 from harness import proc
-from harness.chapters import Chapter
-from harness.network import Network
-from harness.server import StartServer
-from harness.story import Story
 
 pytestmark = pytest.mark.fault(65)
 
@@ -22,8 +17,7 @@ DOWN = ("import fcntl, socket, struct\n"  # ip link set lo down
 
 @pytest.mark.ours_only("--idle-timeout")
 def test_a_peer_that_vanishes_is_noticed_by_a_time_limit_only(
-        start_server: StartServer, story: Story, chapter: Chapter,
-        network: Callable[..., Network]) -> None:
+        start_server, story, chapter, network):
     """TCP alone sends nothing while nobody talks, and so it learns nothing."""
     place = network()
     limit = ["--idle-timeout", "1"] if chapter.runtime else []

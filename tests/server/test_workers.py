@@ -14,15 +14,14 @@ import pytest
 from harness import proc
 from harness.machine import library
 from harness.proc import PATIENCE
-from harness.server import Server, StartServer
-from harness.story import Story
+from harness.server import Server
 
 pytestmark = [pytest.mark.promise("runtime"), pytest.mark.ours_only("options of chapter 05")]
 
 
 # ---- --idle-timeout ------------------------------------------------------------------------
 
-def test_a_silent_connection_gets_its_echo_and_is_then_closed(start_server: StartServer) -> None:
+def test_a_silent_connection_gets_its_echo_and_is_then_closed(start_server):
     server = start_server("--idle-timeout", "1")
     client = server.client()
     client.say(b"and now I fall asleep")
@@ -31,8 +30,7 @@ def test_a_silent_connection_gets_its_echo_and_is_then_closed(start_server: Star
     server.serves_a_new_client()
 
 
-def test_a_talker_stays_while_a_silent_connection_is_closed(
-        start_server: StartServer, story: Story) -> None:
+def test_a_talker_stays_while_a_silent_connection_is_closed(start_server, story):
     server = start_server("--idle-timeout", "2")
     silent, talker = server.crowd(2)
     with story.summed_up("the second one talked until the first one was closed"):
@@ -42,7 +40,7 @@ def test_a_talker_stays_while_a_silent_connection_is_closed(
     talker.finish()
 
 
-def test_a_slow_reader_is_not_idle(start_server: StartServer, story: Story) -> None:
+def test_a_slow_reader_is_not_idle(start_server, story):
     """Its progress is in the other direction, where send() cannot see it."""
     server = start_server("--idle-timeout", "1")
     client = server.client(receive_buffer=16 * 1024)
@@ -55,7 +53,7 @@ def test_a_slow_reader_is_not_idle(start_server: StartServer, story: Story) -> N
     client.hear()
 
 
-def test_a_client_that_never_reads_is_closed_at_last(start_server: StartServer) -> None:
+def test_a_client_that_never_reads_is_closed_at_last(start_server):
     server = start_server("--idle-timeout", "1")
     descriptors = server.descriptors()
     server.client(receive_buffer=16 * 1024).fill()
@@ -63,8 +61,7 @@ def test_a_client_that_never_reads_is_closed_at_last(start_server: StartServer) 
 
 
 @pytest.mark.fault(59, happened="served")
-def test_what_came_while_it_was_stopped_is_served_before_the_limit(
-        start_server: StartServer, story: Story) -> None:
+def test_what_came_while_it_was_stopped_is_served_before_the_limit(start_server, story):
     server = start_server("--idle-timeout", "1")
     crowd = server.crowd(20)
     crowd.say_at_once([b"here"] * 20)
@@ -77,7 +74,7 @@ def test_what_came_while_it_was_stopped_is_served_before_the_limit(
             client.hear()
 
 
-def test_bytes_after_our_end_do_not_cause_a_reset(start_server: StartServer) -> None:
+def test_bytes_after_our_end_do_not_cause_a_reset(start_server):
     server = start_server("--idle-timeout", "1")
     descriptors = server.descriptors()
     client = server.client()
@@ -91,8 +88,7 @@ def test_bytes_after_our_end_do_not_cause_a_reset(start_server: StartServer) -> 
     server.expect_descriptors(at_most=descriptors)
 
 
-def test_a_client_that_never_ends_is_cut_at_last(
-        start_server: StartServer, story: Story) -> None:
+def test_a_client_that_never_ends_is_cut_at_last(start_server, story):
     server = start_server("--idle-timeout", "1")
     descriptors = server.descriptors()
     client = server.client()
@@ -108,7 +104,7 @@ def test_a_client_that_never_ends_is_cut_at_last(
     server.serves_a_new_client()
 
 
-def test_ctrl_c_comes_before_the_limit(start_server: StartServer) -> None:
+def test_ctrl_c_comes_before_the_limit(start_server):
     server = start_server("--idle-timeout", "1000000000")
     client = server.client()
     client.say(b"all the time in the world")
@@ -141,7 +137,7 @@ def _expect_shares(server: Server, before: "Counter[str]", wanted: range) -> Non
                        f"their shares are {shares()}")
 
 
-def test_each_worker_gets_its_share(start_server: StartServer) -> None:
+def test_each_worker_gets_its_share(start_server):
     server = start_server("--workers", "4")
     before = _watched(server)
     crowd = server.crowd(4)
@@ -153,21 +149,22 @@ def test_each_worker_gets_its_share(start_server: StartServer) -> None:
     crowd.finish()
 
 
-def test_four_workers_serve_a_crowd_and_close_together(
-        start_server: StartServer, story: Story) -> None:
+def test_four_workers_serve_a_crowd_and_close_together(start_server, story):
     server = start_server("--workers", "4")
     story.check(proc.eventually(lambda: server.threads() >= 4), "four threads",
                 f"there are {server.threads()}")
-    crowd = server.crowd(200)
+    crowd, stuck = server.crowd(200), server.client()
     crowd.say_at_once([b"client %d of 200" % number for number in range(200)])
+    stuck.fill()
     server.signal(signal.SIGTERM)
     crowd.expect_end()
+    stuck.expect_end()  # so they have not seen their end only because the time was up
+    stuck.close()
     server.expect_exit(0)
 
 
 @pytest.mark.no_sanitizer("its library must be loaded first")
-def test_a_worker_that_computes_delays_no_newcomer_of_the_others(
-        start_server: StartServer) -> None:
+def test_a_worker_that_computes_delays_no_newcomer_of_the_others(start_server):
     server = start_server("--workers", "4", env={
         "LD_PRELOAD": str(library(Path(__file__).with_name("thinking.c")))})
     server.client().send(b"think")

@@ -2,7 +2,8 @@
  *
  * Wrong: One send(), so one recv(). TCP carries bytes, not messages: what was sent in one
  * piece may come back in fifty, and does as soon as the network is slow.
- * Seen: a Modbus client, an agent for SSH keys, a test for Heartbleed, each with an issue.
+ * Seen: a Modbus client, an agent for SSH keys, a test for Heartbleed, each with an
+ * issue.
  * Expect: expected exit status 0, and nothing on stderr, but it is exit status 1.
  * Caught by: tests/client/test_conversation.py::test_an_echo_in_pieces_or_late_is_still_an_echo
  */

@@ -1,7 +1,7 @@
 /* takes_reset_for_end.c: reports success after half a file.
  *
- * Wrong: `while ((n = recv(...)) > 0)` stops at the end of the input, where n is 0, and at
- * an error, where it is -1. This client does not ask which of the two it was.
+ * Wrong: `while ((n = recv(...)) > 0)` stops at the end of the input, where n is 0, and
+ * at an error, where it is -1. This client does not ask which of the two it was.
  * Seen: a reporter of crashes that took a reset for a delivery, and did not try again.
  * Expect: but it is exit status 0, and stderr is: ''.
  * Caught by: tests/client/test_wrong_servers.py::test_a_connection_that_is_reset

@@ -1,7 +1,8 @@
 /* blocks_on_slow_reader.c: a client that does not read stops all the others.
  *
- * Wrong: Epoll says which connection can be read; the write that follows waits until there
- * is room. When a client does not read its echo, the only thread sleeps in that write.
+ * Wrong: epoll_wait() says which connection can be read; the write that follows waits
+ * until there is room. When a client does not read its echo, the only thread sleeps in
+ * that write.
  * Seen: the select servers of the textbooks, one of which names the danger itself.
  * Expect: expected an echo for client B, whatever others do, but it hears nothing.
  * Caught by: tests/server/test_slow_readers.py::test_a_client_that_never_reads_holds_up_nobody

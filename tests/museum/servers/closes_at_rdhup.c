@@ -1,8 +1,8 @@
 /* closes_at_rdhup.c: takes "I have sent everything" for "I am gone".
  *
  * Wrong: EPOLLRDHUP says that the peer has shut down its sending side. It comes together
- * with the last bytes, which are still unread, and the peer still reads. This server closes
- * at once.
+ * with the last bytes, which are still unread, and the peer still reads. This server
+ * closes at once.
  * Seen: https://github.com/netty/netty/issues/4317
  * Expect: more bytes of echo, but Connection reset by peer after 4 bytes of echo.
  * Caught by: tests/server/test_half_close.py::test_data_and_end_in_one_burst_are_echoed_then_closed

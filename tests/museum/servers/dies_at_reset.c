@@ -3,8 +3,8 @@
  * Wrong: read() fails with ECONNRESET when the peer resets the connection. This server
  * treats it as any error of a system call: it prints the error and exits.
  * Seen: a series of articles on servers in C, where one reset ends each of four servers.
- * Expect: ended with exit status 1. Its last words on stderr: read: Connection reset
- * by peer
+ * Expect: ended with exit status 1. Its last words on stderr: read: Connection reset by
+ * peer
  * Caught by: tests/server/test_resets.py::test_after_a_reset_the_next_client_is_served
  */
 #define _GNU_SOURCE

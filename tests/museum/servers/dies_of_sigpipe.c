@@ -1,8 +1,8 @@
 /* dies_of_sigpipe.c: writes to a connection that its peer has reset.
  *
- * Wrong: write() to such a socket raises SIGPIPE, whose default action ends the process,
- * and with it all the other connections. MSG_NOSIGNAL, or ignoring SIGPIPE, turns it into
- * an error of this one call.
+ * Wrong: write() to a connection that the peer has reset raises SIGPIPE, whose default
+ * action ends the process and all the other connections with it. MSG_NOSIGNAL, or
+ * ignoring SIGPIPE, turns it into an error of this one call.
  * Seen: the first server of many books; https://github.com/nikhilm/uvbook/issues/4
  * Expect: ended with SIGPIPE.
  * Caught by: tests/server/test_resets.py::test_writing_to_a_connection_that_was_reset_does_not_kill

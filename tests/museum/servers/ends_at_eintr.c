@@ -1,8 +1,9 @@
 /* ends_at_eintr.c: exits when it is stopped and continued.
  *
- * Wrong: epoll_wait() may fail with EINTR: "nothing happened, call again". It does so even
- * in a program without signal handlers, after Ctrl-Z and fg, under a debugger, or when a
- * laptop has slept (signal(7) has a section on it). This server takes it for an error.
+ * Wrong: epoll_wait() may fail with EINTR: "nothing happened, call again". It does so
+ * even in a program without signal handlers, after Ctrl-Z and fg, under a debugger, or
+ * when a laptop has slept (signal(7) has a section on it). This server takes it for an
+ * error.
  * Seen: three event loops that ended after a suspend, each with an issue about it.
  * Expect: ended with exit status 1. Its last words on stderr: epoll_wait: Interrupted
  * system call

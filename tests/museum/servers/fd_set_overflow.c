@@ -2,7 +2,8 @@
  *
  * Wrong: An fd_set holds the descriptors 0 to 1,023. FD_SET(1100, &set) writes past its
  * end, and nothing says so, unless _FORTIFY_SOURCE (as here) ends the process.
- * Seen: https://github.com/oatpp/oatpp/issues/926, https://github.com/nim-lang/Nim/issues/19973
+ * Seen: https://github.com/oatpp/oatpp/issues/926,
+ * https://github.com/nim-lang/Nim/issues/19973
  * Expect: ended with SIGABRT.
  * Caught by: tests/server/test_walls.py::test_1100_clients_are_served_at_once
  */

@@ -1,8 +1,8 @@
 /* format_string.c: lets its clients write the format.
  *
- * Wrong: What a client sent is printed with printf(bytes), not printf("%s", bytes). A "%s"
- * in it reads memory that is not there, a "%n" writes to it. Compilers warn, but in many
- * places not until -Wformat-security asks them to.
+ * Wrong: What a client sent is printed with printf(bytes), not printf("%s", bytes). A
+ * "%s" in it reads memory that is not there, a "%n" writes to it. Compilers warn, but in
+ * many places not until -Wformat-security asks them to.
  * Seen: a root shell for everybody, in an FTP server of the year 2000 (CVE-2000-0573).
  * Expect: ended with SIGABRT.
  * Caught by: tests/server/test_echo.py::test_any_bytes_come_back_unchanged

@@ -10,7 +10,10 @@
 #define _GNU_SOURCE
 #include "../right.h"
 
-static struct unsent { size_t start, end; char bytes[16384]; } table[MAX];
+static struct unsent {
+    size_t start, end;
+    char bytes[16384];
+} table[MAX];
 
 static void serve(int fd, unsigned events)
 {

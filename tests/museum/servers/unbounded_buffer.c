@@ -2,16 +2,20 @@
  *
  * Wrong: Keeping the unsent bytes is right; to go on reading is not. A client that sends
  * and never reads fills the memory.
- * Seen: the echo server in the guide of a famous event loop, which 256 MiB raise to 261 MB;
- * most event loops with a write() that always succeeds.
- * Expect: expected the server to stop reading when it cannot write, but its memory
- * grew by
+ * Seen: the echo server in the guide of a famous event loop, which 256 MiB raise to 261
+ * MB; most event loops with a write() that always succeeds.
+ * Expect: expected the server to stop reading when it cannot write, but its memory grew
+ * by
  * Caught by: tests/server/test_slow_readers.py::test_memory_stays_bounded_when_nobody_reads
  */
 #define _GNU_SOURCE
 #include "../right.h"
 
-static struct unsent { char *bytes; size_t start, end; bool ended; } table[MAX];
+static struct unsent {
+    char *bytes;
+    size_t start, end;
+    bool ended;
+} table[MAX];
 
 static void read_more(int fd, struct unsent *unsent)
 {
@@ -44,7 +48,8 @@ static void serve(int fd, unsigned events)
         *unsent = (struct unsent){0};
         return;
     }
-    watch(EPOLL_CTL_MOD, fd, (unsent->ended ? 0 : EPOLLIN) | (unsent->end > 0 ? EPOLLOUT : 0));
+    watch(EPOLL_CTL_MOD, fd,
+          (unsent->ended ? 0 : EPOLLIN) | (unsent->end > 0 ? EPOLLOUT : 0));
 }
 
 int main(int argc, char **argv)
