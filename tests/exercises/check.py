@@ -329,8 +329,8 @@ def copy_of_chapter(number: str, patch: Optional[Path]) -> Iterator[Path]:
         shutil.copytree(next(TOP.glob(f"{number}-*")), copy,
                         ignore=shutil.ignore_patterns("server", "client", "*.o"))
         if patch is not None:
-            with open(patch, encoding="utf-8") as text:
-                subprocess.run(["patch", "-p1", "-s"], cwd=copy, stdin=text, check=True)
+            subprocess.run(["git", "apply", patch], cwd=copy, check=True,
+                           env={**os.environ, "GIT_CEILING_DIRECTORIES": place})
         yield copy
 
 
