@@ -33,7 +33,7 @@ check-%:
 	@CALLED="make $@" $(PYTEST) tests/server tests/client tests/runtime \
 	    --behaviour -k "$(or $(filter $*-%,$(CHAPTERS)),no-such-chapter)"
 
-# The exercises of chapters 01 to 04: make exercise-03a tries the reader's solution; make
+# The exercises: make exercise-03a tries the reader's solution; make
 # exercises proves that each check fails on the chapter as it is and passes with ours.
 exercise-%:
 	@python3 tests/exercises/check.py $*
