@@ -118,17 +118,13 @@ def test_without_assertions_a_finished_future_does_not_start_again_05_async_task
 
 # ---- mistakes that a compiler finds --------------------------------------------------------------
 
-# The one that stays silent: gcc sees it only when it optimises.
-BLIND = ("a_local_set_before_and_used_after_an_await", "gcc", "-O0")
-
-
 def warnings_of(compiler: str, level: str, *defines: str) -> str:
     """What it says about compile.c with the flags of the chapter's own Makefile."""
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     line = proc.run(["make", "-n", "-B", "-C", str(CHAPTER.directory), "server",
                      f"CC={compiler}", f"CFLAGS={level}"]).stdout
-    flags = [word for word in shlex.split(line) if re.match(r"-(W[a-z]|std|I|O)", word)]
+    flags = [word for word in shlex.split(line) if re.match(r"-(W[a-z]|f|std|I|O)", word)]
     return proc.run([compiler, *flags, *[f"-D{name}" for name in defines], "-c", "-o", os.devnull,
                      str(HERE / "compile.c")], cwd=CHAPTER.directory, stderr=subprocess.STDOUT).stdout or ""
 
@@ -138,8 +134,7 @@ def warnings_of(compiler: str, level: str, *defines: str) -> str:
 @each(MISTAKES)
 def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
     assert warnings_of(compiler, level) == ""
-    found = re.search(r"warning:|error:", warnings_of(compiler, level, name))
-    assert bool(found) == ((name, compiler, level) != BLIND)
+    assert re.search(r"warning:|error:", warnings_of(compiler, level, name))
 
 
 # ---- every order of events -------------------------------------------------------------------------
@@ -180,13 +175,12 @@ BUGS = (
         ("(size_t)moved < asked", "(size_t)moved <= asked"),)),
     Bug("readiness that nobody waits for is not remembered", "two-peers", SLEEPS, "reactor.c", (
         ("source->ready |= event->events;",
-         "source->ready |= event->events & (MORE_TO_READ | (source->readers ? EPOLLIN : 0) |\n"
+         "source->ready |= event->events & (EPOLLRDHUP | (source->readers ? EPOLLIN : 0) |\n"
          "                                      (source->writers ? EPOLLOUT : 0));"),)),
     Bug("readiness is never forgotten", "two-peers", "goes in circles", "reactor.h", (
         ("    if (errno == EAGAIN)\n        source->ready &= ~side;\n", ""),)),
     Bug("the end of input is forgotten with a short read", "two-peers", SLEEPS, "reactor.h", (
-        ("(side == WRITABLE || !(source->ready & MORE_TO_READ))", "true"),
-        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"))),
+        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"),)),
     Bug("a drop leaves its waiter on the list", "other-thread-and-peer", "crashed", "inbox.c", (
         ("    waiter_leave(&((struct inbox_receive *)future)->waiter);", "    (void)future;"),)),
     Bug("the rest of a short write is lost", "little-room", "wrong byte", "net.c", (
@@ -195,7 +189,7 @@ BUGS = (
         ("return keep_rest(self) ? PENDING", "return (void)keep_rest, true ? PENDING"),)),
     Bug("an interrupted call is an error", "little-room", "has failed", "reactor.h", (
         ("errno == EINTR ? -EAGAIN : -errno", "-errno"),)),
-    Bug("a used-up budget wakes nobody", "much-to-say", SLEEPS, "task.c", (
+    Bug("a used-up budget wakes nobody", "much-to-say", SLEEPS, "task.h", (
         ("    waker->wake(waker);\n    return false;", "    (void)waker;\n    return false;"),)),
     Bug("the loop sleeps while a task is in the queue", "much-to-say", SLEEPS, "runtime.c", (
         ("wait_for_events(busy || root.woken)", "wait_for_events(((void)busy, root.woken))"),)),
@@ -207,7 +201,8 @@ BUGS = (
         ("    task->cancelled = true;\n    task_wake(&task->waker);", "    task->cancelled = true;"),)),
     Bug("a task is dropped in the middle of its poll", "cancel", "WRONG", "task.c", (
         ("    task->cancelled = true;\n    task_wake(&task->waker);",
-         "    if (!task->done)\n        drop(task);"),)),
+         "    if (!task->done) {\n        future_drop(future_of(task));\n"
+         "        finish(task, CANCELLED);\n    }"),)),
     Bug("a task is freed while it is in the queue", "join", "crashed", "task.c", (
         ("task->done && !task->attached && !task->queued", "task->done && !task->attached"),)),
     Bug("the end of a task wakes nobody who joins it", "join", SLEEPS, "task.c", (
