@@ -33,16 +33,16 @@ class NotYet(Exception):
 
 
 class Server:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, program: str) -> None:
         self.directory = directory
         self.errors = open(directory / "errors", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            ["./server", "--port", "0", "--quiet"], cwd=directory, text=True,
+            [f"./{program}", "--port", "0", "--quiet"], cwd=directory, text=True,
             stdout=subprocess.PIPE, stderr=self.errors)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise NotYet("./server does not start:\n" + self.said())
+            raise NotYet(f"./{program} does not start:\n" + self.said())
         self.port = int(line.rsplit(":", 1)[1])
 
     def said(self) -> str:
@@ -267,11 +267,59 @@ def one_sentence(server: Server) -> None:
     hesitant.hear(b"Welcome, Hush!\n", "half a name, then other clients, then the other half")
 
 
+def patience(server: Server) -> None:
+    silent, stuck, talker = server.client(), server.client(), server.client()
+    stuck.socket.settimeout(0.5)
+    with contextlib.suppress(socket.timeout):  # until nobody takes any more
+        stuck.say(bytes(64_000_000))
+    talker.say(b"word")
+    talker.hear(b"word", "a client that reads, beside one that does not")
+    time.sleep(1)
+    for _ in range(4):
+        try:
+            stuck.say(bytes(64_000_000))
+        except socket.timeout:
+            time.sleep(0.5)
+        except OSError:
+            break
+    else:
+        raise NotYet("a client that has not read for five seconds is still there")
+    silent.say(b"word")
+    silent.hear(b"word", "a client that was silent meanwhile: that is no crime")
+    talker.echoes(b"word" * 500_000, "two million bytes, read at once")
+
+
+def chat_that_waits(server: Server) -> None:
+    slow = server.client()
+    slow.echoes(b"?", "a member that is alone")
+    speaker = server.client()
+    speaker.echoes(b"!", "the second member")
+    slow.hear(b"!", "the first member")
+    text = bytes(range(256)) * 40_000
+    threading.Thread(target=speaker.say, args=(text,), daemon=True).start()
+    hearing = threading.Thread(target=hear_all, args=(speaker, text), daemon=True)
+    hearing.start()
+    time.sleep(2)  # long enough to send it all, if nobody waits
+    if not hearing.is_alive():
+        raise NotYet("all has been said, and one member has not heard it yet")
+    slow.hear(text, "a member that reads late")
+    hearing.join(PATIENCE_S)
+    if hearing.is_alive():
+        raise NotYet("the slow member has heard all, and the speaker has not")
+    server.must_be_lazy()
+
+
+def hear_all(member: Client, text: bytes) -> None:
+    with contextlib.suppress(NotYet):
+        member.hear(text, "")
+
+
 EXERCISES: dict[str, Callable[[Server], None]] = {
     "01a": upper_case, "01b": greeting, "01c": name_first, "02a": full_house, "02b": numbers,
     "03a": no_edge, "03b": old_way, "04a": edges, "04b": time_to_go,
-    "04c": one_sentence,
+    "04c": one_sentence, "05a": one_sentence, "05c": patience, "05d": chat_that_waits,
 }
+PROGRAMS = {"05d": "examples/chat"}  # the others: server
 
 
 @contextlib.contextmanager
@@ -281,26 +329,28 @@ def copy_of_chapter(number: str, patch: Optional[Path]) -> Iterator[Path]:
         shutil.copytree(next(TOP.glob(f"{number}-*")), copy,
                         ignore=shutil.ignore_patterns("server", "client", "*.o"))
         if patch is not None:
-            with open(patch, encoding="utf-8") as text:
-                subprocess.run(["patch", "-p1", "-s"], cwd=copy, stdin=text, check=True)
+            subprocess.run(["git", "apply", patch], cwd=copy, check=True,
+                           env={**os.environ, "GIT_CEILING_DIRECTORIES": place})
         yield copy
 
 
 def attempt(name: str, patch: Optional[Path] = None) -> str:
     """Returns what is missing; nothing if it is solved."""
+    program = PROGRAMS.get(name, "server")
     with copy_of_chapter(name[:2], patch) as directory:
         for flags in ["", THREAD_SANITIZER] if name == "02b" else [""]:
             environment = {key: value for key, value in os.environ.items()
                            if not key.startswith("MAKE")}
             made = subprocess.run(
-                ["make", "-B", "-s", *([f"CFLAGS={flags}"] if flags else [])],
+                ["make", "-B", "-s", program if "/" in program else "all",
+                 *([f"CFLAGS={flags}"] if flags else [])],
                 cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, check=False)
             if made.returncode != 0:
                 return "it does not build:\n" + made.stdout
             server = None
             try:
-                server = Server(directory)
+                server = Server(directory, program)
                 EXERCISES[name](server)
             except (NotYet, OSError) as missing:
                 return str(missing)
