@@ -33,8 +33,8 @@ check-%:
 	@CALLED="make $@" $(PYTEST) tests/server tests/client tests/runtime \
 	    --behaviour -k "$(or $(filter $*-%,$(CHAPTERS)),no-such-chapter)"
 
-# The exercises: make exercise-03a tries the reader's solution; make
-# exercises proves that each check fails on the chapter as it is and passes with ours.
+# The exercises: make exercise-03a tries the reader's solution; make exercises proves that
+# each check fails on the chapter as it is and passes with ours.
 exercise-%:
 	@python3 tests/exercises/check.py $*
 
@@ -44,9 +44,6 @@ trace:
 
 exercises:
 	@python3 tests/exercises/check.py --prove
-
-exercise-%:
-	@python3 tests/exercises/check.py $*
 
 test-thorough:
 	@CALLED="make $@" THOROUGH=1 $(PYTEST) tests/
@@ -65,7 +62,6 @@ help:
 	@echo "make 03-select         build that one, and leave its ./server and ./client here"
 	@echo "                       (also 01-blocking, 02-threads, 04-epoll, 05-async-tasks)"
 	@echo "make check-03          test the behaviour of that one: about half a minute"
-	@echo "make exercise-03a      try your solution of an exercise in chapter 03"
 	@echo "make trace CHAPTER=…   record an evening of a chapter, and draw it"
 	@echo "make test              test all of it; the same as: pytest tests/"
 	@echo "make exercise-03a      try your solution of an exercise of a chapter's page"
@@ -78,5 +74,5 @@ help:
 	@echo "CC, CFLAGS and LDFLAGS are yours, for example for a sanitizer:"
 	@echo "make clean 03-select CC=clang CFLAGS='-O1 -g -fsanitize=address'"
 
-.PHONY: all test test-thorough bench clean help $(IN_05) $(CHAPTERS) $(CHAPTERS:%=build-%)
+.PHONY: all test test-thorough bench trace exercises clean help $(IN_05) $(CHAPTERS) $(CHAPTERS:%=build-%)
 .NOTPARALLEL: # or make -j clean all would remove what it has built

@@ -17,6 +17,7 @@ The results are kept in tests/.build/bench/results.txt, a line each.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -24,10 +25,11 @@ import time
 import million
 import page
 from measure import Bench
-from processes import BUILD, SAY_SO
+from processes import BUILD
 from servers import CHAPTERS, choose, machine
 
 SECONDS = 0.12  # of one run
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PARTS = ("busy", "floods", "workers", "silent", "counted")
 
 
@@ -56,6 +58,8 @@ def option(name: str) -> str:
 
 
 def main() -> int:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     tell = Progress()
     connections = 1_000_000 if option("MILLION") else int(option("CONNECTIONS") or 0)
     chapters = option("CHAPTERS").split() or list(CHAPTERS[3:] if connections else CHAPTERS)
@@ -89,6 +93,6 @@ def _end(number: int, _: object) -> None:
 
 
 if __name__ == "__main__":
-    for number in SAY_SO:
+    for number in SIGNALS:
         signal.signal(number, _end)
     sys.exit(main())

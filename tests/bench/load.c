@@ -134,10 +134,7 @@ static bool is_served(int fd)
 
     if (length == 1 && byte != 'x')
         fail("the first byte is wrong");
-    if (length == 1)
-        return true;
-    close(fd);
-    return false;
+    return length == 1;
 }
 
 /* Clients first .. end. Returns how many of them are served. */
@@ -147,9 +144,10 @@ static long connect_group(long first, long end)
 
     while (connected < end && (clients[connected].fd = connect_one(connected)) != -1)
         connected++;
-    for (long i = first; i < connected; i++)
-        if (is_served(clients[i].fd))
-            clients[served++].fd = clients[i].fd;
+    while (served < connected && is_served(clients[served].fd))
+        served++;
+    for (long i = served; i < connected; i++) /* the first that waits in vain is enough */
+        close(clients[i].fd);
     return served - first;
 }
 

@@ -27,22 +27,16 @@ WAIT = 60  # seconds without progress
 SILENT_SECONDS = 2.0
 
 
-def _number(path: str, place: int = 0) -> int:
-    return int(Path(path).read_text().split()[place])
-
-
-def limits() -> dict[str, int]:
-    """So many connections, both ends of them here, does each of these allow."""
-    free = re.search(r"MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text())
-    files = _number("/proc/sys/fs/file-max") - _number("/proc/sys/fs/file-nr")
-    return {"memory": int(free[1]) * 1024 // BYTES if free else 0,
-            "file descriptors of the machine (fs.file-max)": files // 2,
-            "what one user may watch (fs.epoll.max_user_watches)":
-                _number("/proc/sys/fs/epoll/max_user_watches") // 2}
-
-
 def allowed(wanted: int) -> tuple[int, str]:
-    limit, most = min(limits().items(), key=lambda item: item[1])
+    """How many of them this machine can hold, both ends of them, and what limits that."""
+    def number(path: str) -> int:
+        return int(Path("/proc/sys/fs", path).read_text().split()[0])
+
+    free = re.search(r"MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text())
+    limits = {"memory": int(free[1]) * 1024 // BYTES if free else 0,
+              "descriptors (fs.file-max)": (number("file-max") - number("file-nr")) // 2,
+              "watches (fs.epoll.max_user_watches)": number("epoll/max_user_watches") // 2}
+    limit, most = min(limits.items(), key=lambda item: item[1])
     return (most, limit) if most < wanted else (wanted, "")
 
 
@@ -59,12 +53,6 @@ class Crowd:
 
     def note(self, what: str, value: float) -> None:
         self.figures[f"million {what}", self.name] = [value]
-
-    def resident(self) -> int:
-        return sum(server.resident() for server in self.servers)
-
-    def cpu(self) -> float:
-        return sum(server.usage()[0] for server in self.servers) / 1e9
 
     def timed(self, what: str, work: Callable[[], None]) -> None:
         self.tell(f"{self.name}, {self.count:,} connections: {what}")
@@ -102,23 +90,26 @@ class Crowd:
         if cut or statuses != {0}:
             raise Trouble(f"{cut:,.0f} connections were cut; exit statuses {statuses}")
 
-    def beside(self) -> None:
+    def measure(self) -> None:
+        def resident() -> int:
+            return sum(server.resident() for server in self.servers)
+
+        def cpu() -> float:
+            return sum(server.usage()[0] for server in self.servers) / 1e9
+
+        resident_before, kernel_before = resident(), kernel_bytes()
+        self.timed("connect", self.connect)
+        self.note("connections", self.count)
+        self.note("processes", len(self.servers))
+        self.note("resident", (resident() - resident_before) / self.count)
+        self.note("kernel", (kernel_bytes() - kernel_before) / self.count)
+        cpu_before = cpu()
+        time.sleep(SILENT_SECONDS)
+        self.note("CPU while silent", (cpu() - cpu_before) / SILENT_SECONDS)
         with Load(self.servers[0].port, 1, None, bytes=64, seconds=1, wait=WAIT) as load:
             said = load.go()
         self.note("p50", said["p50_us"])
         self.note("p99", said["p99_us"])
-
-    def measure(self) -> None:
-        resident, kernel = self.resident(), kernel_bytes()
-        self.timed("connect", self.connect)
-        self.note("connections", self.count)
-        self.note("processes", len(self.servers))
-        self.note("resident", (self.resident() - resident) / self.count)
-        self.note("kernel", (kernel_bytes() - kernel) / self.count)
-        before = self.cpu()
-        time.sleep(SILENT_SECONDS)
-        self.note("CPU while silent", (self.cpu() - before) / SILENT_SECONDS)
-        self.beside()
         self.timed("send a message each", self.talk)
         self.timed("end in good order", self.end)
 

@@ -15,7 +15,7 @@ import math
 import re
 from pathlib import Path
 from statistics import median
-from typing import Iterator, Mapping, Optional, Sequence
+from typing import Iterator, Mapping, Optional
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "costs.md"
@@ -24,16 +24,15 @@ RESULTS = DOCS / "costs" / "results.txt"
 Key = tuple[str, str]  # what, and which server
 Results = dict[Key, list[str]]  # the middle one; and the least and the most, of several rounds
 
-SUMMARY = (("echoes/s", "echoes 50x64"), ("CPU, ratio", "cpu-ratio 50x64"),
-           ("instr.", "instructions"), ("calls", "calls"), ("bytes", "resident 10000"),
-           ("16 KiB", "echoes-ratio 50x16384"), ("1 MiB", "echoes-ratio 10x1048576"),
-           ("p99 us", "p99-beside-floods"))
-MILLION = (("connections", "million connections"), ("servers", "million processes"),
-           ("connect, s", "million seconds to connect"), ("bytes", "million resident"),
-           ("kernel", "million kernel"), ("CPU, silent", "million CPU while silent"),
-           ("p50, us", "million p50"), ("p99, us", "million p99"),
-           ("echo, s", "million seconds to send a message each"),
-           ("end, s", "million seconds to end in good order"))
+SUMMARY = ("echoes/s = echoes 50x64; CPU, ratio = cpu-ratio 50x64; instr. = instructions; calls; "
+           "bytes = resident 10000; 16 KiB = echoes-ratio 50x16384; "
+           "1 MiB = echoes-ratio 10x1048576; p99 us = p99-beside-floods")
+MILLION = ("connections = million connections; servers = million processes; "
+           "connect, s = million seconds to connect; bytes = million resident; "
+           "kernel = million kernel; CPU, silent = million CPU while silent; "
+           "p50, us = million p50; p99, us = million p99; "
+           "echo, s = million seconds to send a message each; "
+           "end, s = million seconds to end in good order")
 
 
 # ---- results ---------------------------------------------------------------------------------
@@ -79,18 +78,19 @@ def shown(results: Results, what: str, server: str) -> str:
     return f"{float(values[0]):,.0f}" if re.fullmatch(r"\d{4,}", values[0]) else values[0]
 
 
-def rows(results: Results, columns: list[str]) -> Iterator[list[str]]:
+def rows(results: Results, spec: str) -> Iterator[list[str]]:
+    """The head of a table, and a row for each server of which one of the figures is known."""
+    parts = [part.partition(" = ") for part in spec.split("; ")]
+    yield ["", *(label for label, _, _ in parts)]
     for server in servers(results):
-        row = [shown(results, column, server) for column in columns]
+        row = [shown(results, figure or label, server) for label, _, figure in parts]
         if set(row) != {"–"}:
             yield [server, *row]
 
 
 def _table(results: Results, spec: str) -> str:
-    parts = [part.partition(" = ") for part in spec.split("; ")]
-    columns = [(label.strip(), (figure or label).strip()) for label, _, figure in parts]
-    lines = [["", *(label for label, _ in columns)], ["---", *("---:" for _ in columns)],
-             *rows(results, [figure for _, figure in columns])]
+    head, *others = rows(results, spec)
+    lines = [head, ["---", *("---:" for _ in head[1:])], *others]
     return "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n"
 
 
@@ -106,9 +106,8 @@ def filled(text: str, results: Results) -> str:
     return re.sub(r"<!-- ([^/].*?) -->.*?<!-- / -->", fill, text, flags=re.DOTALL)
 
 
-def summary(results: Results, columns: Sequence[tuple[str, str]]) -> str:
-    lines = [["", *(label for label, _ in columns)],
-             *rows(results, [figure for _, figure in columns])]
+def summary(results: Results, spec: str) -> str:
+    lines = list(rows(results, spec))
     wide = max(len(line[0]) for line in lines)
     return "\n".join(line[0].ljust(wide) + "".join(word.rjust(12) for word in line[1:])
                      for line in lines)

@@ -10,14 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import BUILD, environment
+from processes import BUILD, TESTS, proc
 
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
 CHAPTERS = ("01-blocking", "02-threads", "03-select", "04-epoll", "05-async-tasks")
 FLOOR, BIG_FLOOR = "bare epoll, 1 KiB", "bare epoll, 64 KiB"
 
-sys.path.insert(0, str(HERE.parent / "peers"))
+sys.path.insert(0, str(TESTS / "peers"))
 from peers import PEERS  # noqa: E402
 
 
@@ -29,8 +27,8 @@ class Server:
 
 
 def _made(directory: Path, *arguments: str) -> None:
-    made = subprocess.run(["make", "-s", *arguments], cwd=directory, env=environment(), text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    made = proc.run(["make", "-s", *arguments], cwd=directory, within=600,
+                    stderr=subprocess.STDOUT)
     if made.returncode != 0:
         raise SystemExit(f"{directory.name} cannot be built:\n{made.stdout}")
 
@@ -39,14 +37,14 @@ def _chapter(name: str) -> Server:
     """Built in a copy: the reader's own ./server may have been made with other flags."""
     copy = BUILD / name
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(REPOSITORY / name, copy, ignore=shutil.ignore_patterns("server", "client"))
+    shutil.copytree(TESTS.parent / name, copy, ignore=shutil.ignore_patterns("server", "client"))
     _made(copy, "server")
     return Server(name, "chapter", (str(copy / "server"), "--quiet", "--port", "{port}"))
 
 
 def choose(chapters: list[str], peers: bool, foreign: str) -> tuple[list[Server], dict[str, str]]:
     """Builds them all. Returns who can be measured, and why the others cannot."""
-    _made(HERE)
+    _made(TESTS / "bench")
     bare = str(BUILD / "bare_epoll")
     servers = [_chapter(name) for name in chapters]
     servers += [Server(FLOOR, "floor", (bare, "{port}", "1024")),

@@ -90,3 +90,10 @@ def test_the_page_and_its_pictures_say_what_was_measured() -> None:
     for name, picture in page.pictures(results).items():
         assert (DOCS / "costs" / name).read_text(encoding="utf-8") == picture
     assert "–<!-- / -->" not in text, "a figure that nobody measured"
+
+
+@pytest.mark.thorough
+def test_fifty_thousand_connections_are_held_and_ended_in_good_order() -> None:
+    bench = run(CONNECTIONS="50000", CHAPTERS="04-epoll 05-async-tasks")
+    said = bench.communicate()[0]
+    assert bench.returncode == 0, said

@@ -97,7 +97,7 @@ class Client:
         """Whether the first part of what is owed arrives within these seconds."""
         return self.ready(select.POLLIN, within) and self.take() > 0
 
-    def fill(self, quiet: float = 0.15) -> int:
+    def fill(self, quiet: float = 0.1) -> int:
         """Sends and never reads, until nobody has taken a byte for `quiet` seconds."""
         taken = fill([self], 64 * MIB, quiet)
         self.story.tell(f"{self.name} sent {taken} bytes, read none, and nobody takes more")

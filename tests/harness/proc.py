@@ -12,9 +12,10 @@ import threading
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence
 
-from .story import Story
+if TYPE_CHECKING:  # the bench uses this module, where there may be no pytest
+    from .story import Story
 
 # Seconds without any progress after which a test gives up.
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "15"))
@@ -75,11 +76,19 @@ def start(command: Sequence[str], env: Mapping[str, str] = {},
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """It and its whole process group are gone afterwards."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill_group(process.pid)
     process.wait()
-    eventually(lambda: not session_members(process.pid), PATIENCE)
+    eventually(lambda: not _kill_group(process.pid))
     _note("-", process.pid)
+
+
+def _kill_group(group: int) -> bool:
+    """Whether there was anybody to kill."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def run(command: Sequence[str], env: Mapping[str, str] = {}, within: float = PATIENCE,
@@ -120,11 +129,12 @@ def status_name(status: int) -> str:
 
 def eventually(condition: Callable[[], Any], within: float = PATIENCE) -> bool:
     """For states that send no event: looks again and again until the deadline."""
-    deadline = time.monotonic() + within
+    deadline, pause = time.monotonic() + within, 0.001
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
     return True
 
 

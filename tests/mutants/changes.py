@@ -44,7 +44,7 @@ class Change:
 
     @property
     def name(self) -> str:
-        return f"{self.file}:{self.line} [{self.was.strip()}] -> [{self.now.strip()}]"
+        return f"{self.file} [{self.was.strip()}] -> [{self.now.strip()}]"
 
     def rank(self, seed: int) -> str:
         """A fixed order that a change elsewhere in the code does not upset."""

@@ -12,6 +12,9 @@ lists the changes that no test has noticed.
 A mutant counts when it compiles, with no more warnings, to other code. It is found when a test
 fails on it, fails again alone, and then passes alone on the unchanged copy; a test that takes ten
 times as long as it should, and a minute at least, has failed. All happens in a temporary copy.
+
+survivors.txt has those that no test can find, or that none is worth; any other survivor makes the
+exit status 1.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ HERE = Path(__file__).resolve().parent
 OF_TEXT = ("pages or repository or makefile or museum or bench or walls_of_code or explain "
            "or mutants or planted")
 LEAST_SECONDS = 60
+EXPLAINED = (HERE / "survivors.txt").read_text(encoding="utf-8").splitlines()
 BUILT = re.compile(r"\.git|\.build|build(-\w+)?|__pycache__|\.pytest_cache")
 FOREIGN = re.compile(r"GIT_|MAKE|MFLAGS|CDPATH|PYTEST|CFLAGS|LDFLAGS|CC$|SAN|SHIM|INJECT|THOROUGH")
 
@@ -144,7 +148,7 @@ class Hunt:
             time.sleep(0.05)
             if log.stat().st_size != size:
                 size, since = log.stat().st_size, time.monotonic()
-            elif size and time.monotonic() - since > LEAST_SECONDS:
+            elif size and time.monotonic() - since > (LEAST_SECONDS if usual else 600):
                 last: str = json.loads(log.read_text().splitlines()[-1])[0]
                 if time.monotonic() - since > 10 * usual[last]:
                     return last
@@ -202,8 +206,9 @@ def hunt(options: argparse.Namespace, scratch: Path) -> list[dict[str, object]]:
             continue
         by = known if known is not None else "" if options.list else hunted.finder(change)
         results.append({**asdict(change), "found_by": by})
-        outcome = "" if options.list else "found     " if by else "SURVIVED  "
-        print(f"{len(results):3}  {outcome}{change.name}  {by}", flush=True)
+        outcome = "" if options.list else "found" if by else \
+            "explained" if change.name in EXPLAINED else "SURVIVED"
+        print(f"{len(results):3}  {outcome:10}{change.name}  {by}", flush=True)
         if options.save:
             options.save.write_text(json.dumps(results, indent=1))
     return results
@@ -224,10 +229,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         results = hunt(options, Path(scratch))
-    found = sum(bool(row["found_by"]) for row in results)
-    print("" if options.list else f"{len(results)} mutants, {found} found, "
-          f"{len(results) - found} survived")
-    return 0
+    if options.list:
+        return 0
+    survivors = [row for row in results if not row["found_by"]]
+    names = [f"{row['file']} [{str(row['was']).strip()}] -> [{str(row['now']).strip()}]"
+             for row in survivors]
+    unexplained = [name for name in names if name not in EXPLAINED]
+    print(f"{len(results)} mutants, {len(results) - len(survivors)} found, "
+          f"{len(survivors)} survived, {len(unexplained)} of them without an explanation")
+    return 1 if unexplained else 0
 
 
 if __name__ == "__main__":

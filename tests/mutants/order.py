@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+started: "set[str]" = set()
+
 
 def _write(*words: object) -> None:
     with open(os.environ["MUTANTS_LOG"], "a", encoding="utf-8") as log:
@@ -26,8 +28,10 @@ def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
+    started.add(nodeid)
     _write(nodeid, "started", 0)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    _write(report.nodeid, report.outcome, round(report.duration, 2))
+    if report.nodeid in started:  # another plugin may report what is no test
+        _write(report.nodeid, report.outcome, round(report.duration, 2))

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ours_only("a program of this book")
 
 
 def peek(server: Server, *words: str, typed: bytes = b"") -> str:
-    command = [sys.executable, str(TOP / "peek.py"), "--port", str(server.port), *words]
+    command = [sys.executable, str(TOP / "docs" / "peek.py"), "--port", str(server.port), *words]
     process = proc.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     said, _ = process.communicate(typed, timeout=30)
     assert process.returncode == 0

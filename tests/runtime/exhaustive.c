@@ -122,7 +122,6 @@ static void on_crash(int number)
 }
 
 /* AddressSanitizer should end as assert() does. Leaks are counted by the fake kernel. */
-const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "abort_on_error=1:detect_leaks=0";

@@ -309,7 +309,6 @@ static void must_be(int fd, enum kind kind, const char *call)
         wrong("%s: descriptor %d is not what the runtime thinks", call, fd);
 }
 
-int __wrap_close(int fd);
 int __wrap_close(int fd)
 {
     may_happen(true);
@@ -324,12 +323,6 @@ int __wrap_close(int fd)
 }
 
 /* ---- epoll, eventfd ---------------------------------------------------------------- */
-
-int __wrap_epoll_create1(int flags);
-int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
-int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int ms);
-int __wrap_eventfd(unsigned value, int flags);
-int __wrap_eventfd_write(int fd, eventfd_t value);
 
 int __wrap_epoll_create1(int flags)
 {
@@ -400,9 +393,6 @@ int __wrap_eventfd_write(int fd, eventfd_t value)
 
 /* ---- sockets ----------------------------------------------------------------------- */
 
-ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
-ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags);
-
 ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags)
 {
     unsigned char *bytes = buffer;
@@ -453,9 +443,6 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags)
 
 /* ---- clock, mutex, memory ---------------------------------------------------------- */
 
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
-int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 
@@ -486,9 +473,6 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 void *__real_malloc(size_t size);
 void *__real_realloc(void *block, size_t size);
 void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void __wrap_free(void *block);
 
 static bool no_memory(void)
 {
@@ -523,9 +507,6 @@ void __wrap_free(void *block)
     memset(block, 0xdd, malloc_usable_size(block)); /* whoever still uses it will crash */
     __real_free(block);
 }
-
-void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
-int __wrap_munmap(void *block, size_t size);
 
 void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {

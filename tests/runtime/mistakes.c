@@ -23,13 +23,6 @@ ABORTS(a_future_polled_after_it_was_ready, "polled after it was ready or dropped
     (void)future_poll(&sleeps[0].future, &waiting.waker);
 }
 
-ABORTS(a_future_polled_after_it_was_dropped, "polled after it was ready or dropped")
-{
-    sleeps[0] = sleep_for(5);
-    future_drop(&sleeps[0].future);
-    (void)future_poll(&sleeps[0].future, &waiting.waker);
-}
-
 ABORTS(a_leaf_moved_while_it_waits, "moved or overwritten")
 {
     told[0] = notified(&notify);
@@ -45,14 +38,6 @@ ABORTS(a_leaf_overwritten_while_it_waits, "overwritten")
     check(future_poll(&told[0].future, &waiting.waker) == PENDING);
     told[0] = notified(&notify);
     notify_all(&notify);
-}
-
-ABORTS(a_sleep_moved_while_it_waits, "a waiting sleep was moved")
-{
-    sleeps[0] = sleep_for(5);
-    check(future_poll(&sleeps[0].future, &waiting.waker) == PENDING);
-    sleeps[1] = sleeps[0];
-    future_drop(&sleeps[1].future);
 }
 
 struct naps {
@@ -152,19 +137,6 @@ ABORTS(a_task_woken_from_another_thread, "woken from another thread: see inbox.h
     start(NULL, probe, probe(&one));
     turn();
     wake_from_another_thread(one.waker);
-}
-
-static long wake_there(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    wake_from_another_thread(waker);
-    return PENDING;
-}
-
-ABORTS(the_future_of_block_on_woken_from_another_thread, "woken from another thread")
-{
-    one.on_poll = wake_there;
-    (void)await(probe, probe(&one));
 }
 
 /* ---- runtimes ---------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ static struct pair pair;
 static char buffer[4096];
 static struct tcp_listener listener;
 static struct tcp_stream stream;
-static struct address here, peer;
+static struct address here;
 
 static bool is_open(int fd)
 {
@@ -28,30 +28,6 @@ static long read_some(size_t size)
 }
 
 /* ---- read -------------------------------------------------------------------------- */
-
-TEST(bytes_and_the_end_of_input_that_arrive_together_are_both_read)
-{
-    pair_open(&pair);
-    check(say(&pair, "abcde") == 5);
-    (void)shutdown(pair.other, SHUT_WR);
-    check(read_some(2) == 2 && memcmp(buffer, "ab", 2) == 0);
-    check(read_some(100) == 3 && memcmp(buffer, "cde", 3) == 0);
-    check(read_some(100) == 0);
-    check(read_some(100) == 0); /* and it stays the end */
-    pair_close(&pair);
-}
-
-TEST(bytes_end_the_wait_of_a_sleeping_thread)
-{
-    pair_open(&pair);
-    pid_t child = fork();
-    if (child == 0) {
-        (void)usleep(20000);
-        _exit(say(&pair, "late") == 4 ? 0 : 1);
-    }
-    check(read_some(100) == 4);
-    pair_close(&pair);
-}
 
 TEST(an_urgent_byte_is_read_in_its_place_and_leaves_nothing_ready)
 {
@@ -71,19 +47,6 @@ TEST(an_urgent_byte_is_read_in_its_place_and_leaves_nothing_ready)
     check((pair.stream.source.ready & READABLE) == 0); /* EAGAIN was asked for once */
     future_drop(&read.future);
     pair_close(&pair);
-}
-
-TEST(a_reset_ends_a_read_with_its_errno)
-{
-    const struct linger at_once = {.l_onoff = 1};
-
-    pair_open_tcp(&pair);
-    start(&one.handle, tcp_read, tcp_read(&pair.stream, buffer, 1));
-    turn();
-    (void)setsockopt(pair.other, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    (void)close(pair.other);
-    check(join(&one.handle) == -ECONNRESET);
-    tcp_stream_close(&pair.stream);
 }
 
 /* ---- write ------------------------------------------------------------------------- */
@@ -131,68 +94,7 @@ TEST(write_all_copies_what_it_cannot_send_and_every_byte_arrives)
     pair_close(&pair);
 }
 
-TEST(a_write_to_a_peer_who_is_gone_is_an_errno_and_no_signal)
-{
-    pair_open(&pair);
-    (void)close(pair.other);
-    check(await(tcp_write_all, tcp_write_all(&pair.stream, "x", 1)) == -EPIPE);
-    tcp_stream_close(&pair.stream);
-}
-
-TEST(a_write_that_is_dropped_half_sent_gives_back_its_memory)
-{
-    make_much();
-    pair_open(&pair);
-    start(&one.handle, tcp_write_all, tcp_write_all(&pair.stream, much, MUCH));
-    turn();
-    turn();
-    check(hear(&pair) > 0);
-    turn();
-    cancel(&one.handle);
-    turn();
-    free(much);
-    pair_close(&pair);
-}
-
 /* ---- connect and accept ------------------------------------------------------------ */
-
-TEST(two_streams_connect_accept_write_read_and_end)
-{
-    struct tcp_stream served;
-
-    tcp_listen(&listener, "127.0.0.1", 0, &here);
-    check(await(tcp_connect, tcp_connect(&stream, &here)) == 0);
-    long fd = await(tcp_accept, tcp_accept(&listener, &peer));
-    check(fd >= 0 && peer.any.sa_family == AF_INET);
-    served = tcp_stream_from((int)fd);
-    check(tcp_stream_register(&served) == 0);
-    check(await(tcp_write_all, tcp_write_all(&stream, "hello", 5)) == 0);
-    check(await(tcp_read, tcp_read(&served, buffer, 100)) == 5);
-    tcp_shutdown(&stream);
-    check(await(tcp_read, tcp_read(&served, buffer, 100)) == 0);
-    tcp_stream_close(&served);
-    check(await(tcp_read, tcp_read(&stream, buffer, 100)) == 0);
-    tcp_stream_close(&stream);
-    tcp_stream_close(&stream); /* a second close does nothing */
-    tcp_listener_close(&listener);
-    tcp_listener_close(&listener);
-}
-
-TEST(a_backlog_of_many_is_accepted_from_one_event)
-{
-    int clients[20];
-
-    tcp_listen(&listener, "127.0.0.1", 0, &here);
-    for (int i = 0; i < 20; i++)
-        clients[i] = connect_to(&here);
-    turn();
-    for (int i = 0; i < 20; i++) {
-        long fd = await(tcp_accept, tcp_accept(&listener, &peer));
-        check(fd >= 0 && close((int)fd) == 0);
-        (void)close(clients[i]);
-    }
-    tcp_listener_close(&listener);
-}
 
 TEST(a_refused_connection_is_an_errno_and_its_descriptor_is_closed)
 {

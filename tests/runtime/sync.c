@@ -60,19 +60,6 @@ TEST(a_permit_that_was_given_to_a_task_which_is_cancelled_goes_to_the_next)
     check(semaphore.permits == 0);
 }
 
-TEST(a_newcomer_does_not_take_the_permit_of_who_was_woken)
-{
-    struct join handles[2];
-
-    start(&handles[0], semaphore_acquire, semaphore_acquire(&semaphore));
-    turn();
-    semaphore_release(&semaphore);
-    start(&handles[1], semaphore_acquire, semaphore_acquire(&semaphore));
-    check(join(&handles[0]) == 0);
-    turn();
-    cancel(&handles[1]);
-}
-
 /* ---- stopped, and AWAIT_UNTIL ------------------------------------------------------ */
 
 struct until {
@@ -213,25 +200,6 @@ TEST(ctrl_c_ends_a_program_whose_runtime_is_closed)
     check(ended_by(signal_after_close) == SIGINT);
 }
 
-static void signal_before_it_is_asked_for(void)
-{
-    sigset_t both;
-    stop_on_signals();
-    (void)sigemptyset(&both);
-    (void)sigaddset(&both, SIGINT);
-    (void)raise(SIGINT); /* blocked: it stays until the loop looks */
-    if (await(stopped, stopped()) != 0)
-        _exit(1);
-    (void)usleep(700000); /* within half a second it is taken for the same one */
-    (void)raise(SIGINT);
-    turn();
-}
-
-TEST(a_second_ctrl_c_ends_the_process)
-{
-    check(ended_by(signal_before_it_is_asked_for) == SIGINT);
-}
-
 /* ---- open and close ---------------------------------------------------------------- */
 
 TEST(a_stream_that_outlives_block_on_can_be_closed)
@@ -264,12 +232,3 @@ TEST(two_runtimes_one_after_the_other_share_nothing)
     }
 }
 
-TEST(a_runtime_without_descriptors_does_not_open)
-{
-    runtime_close();
-    while (dup(0) != -1)
-        continue;
-    check(runtime_open() == -EMFILE);
-    (void)close(3);
-    check(runtime_open() == 0);
-}

@@ -16,15 +16,6 @@ static void spawn_detached(struct counts *counts)
 
 /* ---- woken: before, during and after ----------------------------------------------- */
 
-TEST(a_task_that_is_not_woken_is_polled_once)
-{
-    spawn_one();
-    turn();
-    turn();
-    check(one.polls == 1 && one.drops == 0);
-    detach(&one.handle);
-}
-
 TEST(a_task_woken_twice_before_its_turn_is_polled_once)
 {
     spawn_one();
@@ -181,16 +172,6 @@ TEST(a_task_cancels_itself)
     check(one.polls == 1 && one.drops == 1);
 }
 
-TEST(a_task_cancels_itself_and_its_drop_drops_its_own_handle)
-{
-    one.on_poll = cancel_self;
-    one.on_drop = drop_own_handle;
-    spawn_one();
-    turn();
-    turn();
-    check(one.polls == 1 && one.drops == 1);
-}
-
 static long cancel_the_parent(struct counts *its, struct waker *waker)
 {
     (void)its, (void)waker;
@@ -299,20 +280,6 @@ TEST(a_drop_that_ends_the_next_task_two_hundred_thousand_deep_does_not_recurse)
         turn();
 }
 
-TEST(tasks_drained_waits_for_all_tasks)
-{
-    one.on_poll = two.on_poll = ready_when_woken;
-    spawn_detached(&one);
-    spawn_detached(&two);
-    check(await(timeout, timeout(&((struct tasks_drained[1]){tasks_drained()})->future,
-                                 2)) == TIMED_OUT);
-    wake(&one);
-    wake(&two);
-    check(await(tasks_drained, tasks_drained()) == 0);
-    check(one.drops == 1 && two.drops == 1);
-    check(await(tasks_drained, tasks_drained()) == 0); /* there is none */
-}
-
 TEST(spawn_without_memory_drops_the_future)
 {
     allocations_left = 0;
@@ -347,21 +314,3 @@ TEST(tasks_take_turns_in_the_order_in_which_they_were_woken)
         check(order[i] == i % 3);
 }
 
-static struct yield yields[2];
-
-static long yield_in_turn(struct counts *its, struct waker *waker)
-{
-    return future_poll(&yields[its == &two].future, waker);
-}
-
-TEST(yield_now_lets_the_other_tasks_go_first)
-{
-    yields[0] = yields[1] = yield_now();
-    one.on_poll = two.on_poll = yield_in_turn;
-    spawn_detached(&one);
-    spawn_detached(&two);
-    turn();
-    check(one.polls == 1 && two.polls == 1 && one.drops == 0 && two.drops == 0);
-    turn();
-    check(one.drops == 1 && two.drops == 1);
-}

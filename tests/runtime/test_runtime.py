@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +20,14 @@ from typing import NamedTuple
 import pytest
 
 from harness import proc
-from harness.chapters import CHAPTERS, building_place, locked, mirror
+from harness.chapters import CHAPTERS, Chapter, building_place, locked, mirror
 
 CHAPTER = CHAPTERS[4]
 HERE = Path(__file__).parent
 THOROUGH = os.environ.get("THOROUGH", "0") not in ("", "0")
 
-pytestmark = pytest.mark.ours_only("about the code of 05-async-tasks, not about a server")
+pytestmark = [pytest.mark.ours_only("about the code of 05-async-tasks, not about a server"),
+              pytest.mark.promise("runtime")]
 
 
 def names(pattern: str, files: str) -> list[str]:
@@ -44,20 +46,21 @@ ABORTS = dict(names(r'^ABORTS\((\w+), "(.*)"\)', "mistakes.c"))
 UNITS_WITH_THREADS = names(r"^TEST\((\w+)", "threads.c")
 SCENARIOS = names(r'^    \{"([\w-]+)", \.', "exhaustive.c")
 MISTAKES = names(r"^#ifdef (\w+)", "compile.c")
+STRESSED = ("echo", "half_close", *(("resets", "slow_readers", "closing") if THOROUGH else ()))
 
 # Which fault of the list a unit test is about, and what a task makes of it.
 FAULTS = (
-    (35, r"bytes_(end|that_arrive_before)|a_message_ends", "the task runs"),
+    (35, r"(bytes|a_message)_ends?_the_wait|an_event_wakes_all", "the task runs"),
     (37, r"a_task_woken_(twice|a_thousand)|a_task_that_is_not_woken", "polled once, or once more"),
     (38, r"a_task_woken_after|a_task_that_wakes_itself_and_ends", "nothing happens"),
     (39, r"a_cancelled_|a_task_that_is_cancelled_while", "nobody else hears of it"),
     (40, r"\w*(sleep|limit|time_out)", "each ends once"),
-    (41, r"a_task_that_.*_lets_others_run|beside_tasks_that_never", "the others go on"),
+    (41, r"beside_tasks_that_never_wait", "the others go on"),
     (42, r"a_hundred_tasks|a_task_that_is_spawned_by_a_drop", "each is dropped once"),
 )
 
 
-# ---- building --------------------------------------------------------------------------------
+# ---- building ----------------------------------------------------------------------------
 
 @lru_cache(maxsize=None)
 def build(target: str, san: str = "", chapter: Path = CHAPTER.directory, key: str = "",
@@ -82,7 +85,7 @@ def run(*command: object) -> str:
     return done.stdout
 
 
-# ---- unit tests --------------------------------------------------------------------------------
+# ---- unit tests --------------------------------------------------------------------------
 
 def note_fault(request: pytest.FixtureRequest, name: str) -> None:
     for number, pattern, happened in FAULTS:
@@ -110,39 +113,40 @@ def test_a_mistake_aborts_and_names_the_rule(name: str) -> None:
     assert done.returncode == -signal.SIGABRT
 
 
-def test_without_assertions_a_finished_future_does_not_start_again_05_async_tasks() -> None:
+def test_without_assertions_a_finished_future_does_not_start_again(chapter: Chapter) -> None:
     program = build("unit", key="release", flags="-DNDEBUG")
     done = proc.run([str(program), "a_future_polled_after_it_was_ready"], within=60)
     assert done.returncode == -signal.SIGSEGV
 
 
-# ---- mistakes that a compiler finds --------------------------------------------------------------
+# ---- mistakes that a compiler finds ------------------------------------------------------
 
+EXAMPLES = str(HERE / "compile.c")
 # The one that stays silent: gcc sees it only when it optimises.
 BLIND = ("a_local_set_before_and_used_after_an_await", "gcc", "-O0")
 
 
-def warnings_of(compiler: str, level: str, *defines: str) -> str:
-    """What it says about compile.c with the flags of the chapter's own Makefile."""
+def warnings_of(compiler: str, level: str, *more: str) -> str:
+    """What it says with the flags of the chapter's own Makefile."""
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     line = proc.run(["make", "-n", "-B", "-C", str(CHAPTER.directory), "server",
                      f"CC={compiler}", f"CFLAGS={level}"]).stdout
     flags = [word for word in shlex.split(line) if re.match(r"-(W[a-z]|std|I|O)", word)]
-    return proc.run([compiler, *flags, *[f"-D{name}" for name in defines], "-c", "-o", os.devnull,
-                     str(HERE / "compile.c")], cwd=CHAPTER.directory, stderr=subprocess.STDOUT).stdout or ""
+    return proc.run([compiler, *flags, "-I.", "-c", "-o", os.devnull, *more],
+                    cwd=CHAPTER.directory, stderr=subprocess.STDOUT).stdout or ""
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @each(MISTAKES)
 def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
-    assert warnings_of(compiler, level) == ""
-    found = re.search(r"warning:|error:", warnings_of(compiler, level, name))
+    assert warnings_of(compiler, level, EXAMPLES) == ""
+    found = re.search(r"warning:|error:", warnings_of(compiler, level, EXAMPLES, f"-D{name}"))
     assert bool(found) == ((name, compiler, level) != BLIND)
 
 
-# ---- every order of events -------------------------------------------------------------------------
+# ---- every order of events ---------------------------------------------------------------
 
 @each(SCENARIOS)
 def test_every_order_of_events(name: str, record_property: object) -> None:
@@ -151,12 +155,11 @@ def test_every_order_of_events(name: str, record_property: object) -> None:
     assert int(re.findall(r"(\d+) runs", told)[0]) > 1000
 
 
-@each(SCENARIOS)
-def test_every_order_of_fewer_events_under_a_sanitizer(name: str) -> None:
-    run(build("exhaustive", "address"), int(THOROUGH) - 1, name)
+def test_fewer_orders_of_events_under_a_sanitizer(chapter: Chapter) -> None:
+    run(build("exhaustive", "address"), int(THOROUGH) - 1)
 
 
-def test_a_run_is_told_step_by_step_05_async_tasks() -> None:
+def test_a_run_is_told_step_by_step(chapter: Chapter) -> None:
     told = run(build("exhaustive"), 0, "two-peers", "0")
     for step in ("peer 0 sends 2", "recv from peer 0 gives 2", "send to peer 0 takes 1 of 2"):
         assert step in told.splitlines(), told
@@ -180,13 +183,12 @@ BUGS = (
         ("(size_t)moved < asked", "(size_t)moved <= asked"),)),
     Bug("readiness that nobody waits for is not remembered", "two-peers", SLEEPS, "reactor.c", (
         ("source->ready |= event->events;",
-         "source->ready |= event->events & (MORE_TO_READ | (source->readers ? EPOLLIN : 0) |\n"
+         "source->ready |= event->events & (EPOLLRDHUP | (source->readers ? EPOLLIN : 0) |\n"
          "                                      (source->writers ? EPOLLOUT : 0));"),)),
     Bug("readiness is never forgotten", "two-peers", "goes in circles", "reactor.h", (
         ("    if (errno == EAGAIN)\n        source->ready &= ~side;\n", ""),)),
     Bug("the end of input is forgotten with a short read", "two-peers", SLEEPS, "reactor.h", (
-        ("(side == WRITABLE || !(source->ready & MORE_TO_READ))", "true"),
-        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"))),
+        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"),)),
     Bug("a drop leaves its waiter on the list", "other-thread-and-peer", "crashed", "inbox.c", (
         ("    waiter_leave(&((struct inbox_receive *)future)->waiter);", "    (void)future;"),)),
     Bug("the rest of a short write is lost", "little-room", "wrong byte", "net.c", (
@@ -204,10 +206,12 @@ BUGS = (
     Bug("the clock is read after the events", "limits", "had spoken in time", "runtime.c", (
         ("timers_wake(now)", "timers_wake(clock_ms())"),)),
     Bug("a cancelled task is not woken", "cancel", SLEEPS, "task.c", (
-        ("    task->cancelled = true;\n    task_wake(&task->waker);", "    task->cancelled = true;"),)),
+        ("    task->cancelled = true;\n    task_wake(&task->waker);",
+         "    task->cancelled = true;"),)),
     Bug("a task is dropped in the middle of its poll", "cancel", "WRONG", "task.c", (
         ("    task->cancelled = true;\n    task_wake(&task->waker);",
-         "    if (!task->done)\n        drop(task);"),)),
+         "    if (task->done)\n        return;\n    future_drop(future_of(task));\n"
+         "    finish(task, CANCELLED);"),)),
     Bug("a task is freed while it is in the queue", "join", "crashed", "task.c", (
         ("task->done && !task->attached && !task->queued", "task->done && !task->attached"),)),
     Bug("the end of a task wakes nobody who joins it", "join", SLEEPS, "task.c", (
@@ -217,27 +221,53 @@ BUGS = (
          "        event->ready = 0;\n        if (*self->message != NULL)\n            return 0;"),)),
     Bug("a message behind another makes no event", "other-thread", SLEEPS, "inbox.c", (
         ("        event->ready = 0;\n    }\n    return PENDING;",
-         "        event->ready = 0;\n        (void)source_ready(event, READABLE, &self->waiter, waker);\n"
+         "        event->ready = 0;\n"
+         "        (void)source_ready(event, READABLE, &self->waiter, waker);\n"
          "        *self->message = take(self->inbox);\n    }\n    return PENDING;"),)),
 )
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{CHAPTER.name}-{bug.name.replace(' ', '-')}")
-def test_a_planted_bug_is_found(bug: Bug) -> None:
+@pytest.mark.thorough
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
+def test_a_planted_bug_is_found(chapter: Chapter, bug: Bug) -> None:
     key = f"planted/{bug.name.replace(' ', '-')}"
-    chapter = building_place() / "runtime" / key / CHAPTER.name
-    chapter.mkdir(parents=True, exist_ok=True)
-    mirror(CHAPTER.directory, chapter)
-    source = chapter / "runtime" / bug.file
+    copy = building_place() / "runtime" / key / chapter.name
+    copy.mkdir(parents=True, exist_ok=True)
+    source = mirror(chapter.directory, copy) / "runtime" / bug.file
     text = source.read_text()
     for stands, instead in bug.changes:
         if text.count(stands) != 1:
-            pytest.fail(f"{bug.file} has changed: the bug cannot be planted, as this stands in it "
-                        f"{text.count(stands)} times:\n{stands}", pytrace=False)
+            pytest.fail(f"{bug.file} has changed: the bug cannot be planted, as this stands in "
+                        f"it {text.count(stands)} times:\n{stands}", pytrace=False)
         text = text.replace(stands, instead)
     source.write_text(text)
-    done = proc.run([str(build("exhaustive", chapter=chapter, key=key)), "0", bug.scenario],
+    done = proc.run([str(build("exhaustive", chapter=copy, key=key)), "0", bug.scenario],
                     within=300, stderr=subprocess.STDOUT)
     if done.returncode == 0 or bug.words not in done.stdout:
         pytest.fail(f'expected a story with the words "{bug.words}", but it says:\n{done.stdout}',
                     pytrace=False)
+
+
+# ---- the server with a runtime that makes everything hard --------------------------------
+
+def test_the_stress_build_passes_the_tests_of_a_server(chapter: Chapter) -> None:
+    """One-byte transfers, one call a turn, needless wakes: only slower."""
+    tests = [str(HERE.parent / "server" / f"test_{name}.py") for name in STRESSED]
+    done = proc.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                     "--behaviour", "-k", chapter.name, *tests], {"SAN": "stress"}, within=600)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
+
+
+# ---- make explain ------------------------------------------------------------------------
+
+def test_what_explain_shows_compiles(chapter: Chapter, tmp_path: Path) -> None:
+    shown = proc.run(["make", "-s", "explain"], cwd=CHAPTER.directory).stdout
+    assert not re.search(r"^ *(AWAIT|ASYNC)", shown, re.MULTILINE)
+    assert re.search(r"^// +AWAIT", shown, re.MULTILINE) and "async_poll(&self->async" in shown
+    server = (CHAPTER.directory / "server.c").read_text()
+    begin = server.index(shown.splitlines()[0])
+    end = server.index("\n}\n", begin) + 3
+    changed = tmp_path / "server.c"
+    changed.write_text(server[:begin] + shown + server[end:])
+    assert warnings_of("gcc", "-O2", str(changed)) == ""

@@ -165,21 +165,6 @@ TEST(an_offload_that_is_dropped_as_it_ends_is_freed_once)
     (void)usleep(20000);
 }
 
-TEST(twenty_functions_are_offloaded_at_once)
-{
-    static long numbers[20];
-    struct join handles[20];
-
-    for (int i = 0; i < 20; i++) {
-        numbers[i] = i;
-        start(&handles[i], offload, offload(wait_for_go, &numbers[i]));
-    }
-    turn();
-    go = true;
-    for (int i = 0; i < 20; i++)
-        check(join(&handles[i]) == i);
-}
-
 /* ---- two runtimes ------------------------------------------------------------------ */
 
 static void *run_another(void *nothing)

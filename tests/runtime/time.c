@@ -130,27 +130,11 @@ TEST(sleeps_that_are_dropped_wake_nobody_and_the_others_end)
     check(timer_count == 0);
 }
 
-/* The thread waits for the long sleep when a task begins a short one. */
-static long begin_short_sleep(struct counts *its, struct waker *waker)
+TEST(a_short_sleep_begun_after_a_long_one_ends_first)
 {
-    if (its->polls == 2) /* woken by the data */
-        sleeps[0] = sleep_for(5);
-    return its->polls >= 2 ? future_poll(&sleeps[0].future, waker) : PENDING;
-}
-
-TEST(an_earlier_sleep_begun_while_the_thread_waits_for_a_later_one_ends_in_time)
-{
-    struct sleep later = sleep_for(5), very_late = sleep_for(50000);
-    struct bell waiting = bell();
-
-    check(future_poll(&very_late.future, &waiting.waker) == PENDING);
-    one.on_poll = begin_short_sleep;
-    start(&one.handle, probe, probe(&one));
+    start(NULL, sleep, sleep_for(50000));
     turn();
-    wake(&one);
-    check(join(&one.handle) == 0);
-    check(block_on(&later.future) == 0 && waiting.rung == 0);
-    future_drop(&very_late.future);
+    check(await(sleep, sleep_for(5)) == 0);
 }
 
 /* CPU time: the quadratic way took 50 times as long as this allows. */
@@ -188,19 +172,6 @@ TEST(our_time_out_is_not_the_kernels_etimedout)
     check(number == TIMED_OUT && number != -ETIMEDOUT);
     check(strerror((int)-number) != NULL && number < -4095); /* no errno is that large */
     check(two.polls >= 1 && two.drops == 1);
-}
-
-TEST(of_two_nested_time_outs_the_shorter_one_counts)
-{
-    struct sleep for_ever = sleep_for(FOREVER);
-    struct timeout inner = timeout(&for_ever.future, 2);
-    check(await(timeout, timeout(&inner.future, FOREVER)) == TIMED_OUT);
-
-    for_ever = sleep_for(FOREVER);
-    inner = timeout(&for_ever.future, 10000000);
-    check(await(timeout, timeout(&inner.future, 2)) == TIMED_OUT);
-    check(inner.future.vtable == NULL && for_ever.future.vtable == NULL);
-    check(timer_count == 0);
 }
 
 /* What arrived while the process was stopped counts more than the limit. */

@@ -38,11 +38,6 @@ _Noreturn void failed(const char *file, int line, const char *condition)
 int allocations_left = -1;
 
 void *__real_malloc(size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_malloc(size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 
 static bool runs_out(void)
 {
@@ -54,22 +49,11 @@ void *__wrap_malloc(size_t size)
     return runs_out() ? NULL : __real_malloc(size);
 }
 
-void *__wrap_realloc(void *block, size_t size)
-{
-    return runs_out() ? NULL : __real_realloc(block, size);
-}
-
-void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    return runs_out() ? (void *)-1 : __real_mmap(at, size, protection, flags, fd, offset);
-}
-
 /* ---- a clock that can be moved ----------------------------------------------------- */
 
 static int64_t passed_ms;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {

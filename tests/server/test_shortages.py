@@ -142,7 +142,7 @@ def test_the_memory_of_a_stuck_crowd_goes_back_to_the_system(start_server, story
     before = server.resident()
     crowd = server.crowd(300, receive_buffer=4096)
     with story.summed_up("each of the 300 sent until no more was taken, and read nothing"):
-        fill(crowd, 64 * MIB, quiet=0.15)
+        fill(crowd, 64 * MIB, quiet=0.1)
     kept = server.resident() - before
     story.check(kept > 8 * MIB, "the server to keep megabytes of echoes",
                 f"it keeps {kept >> 10} KiB: this proves nothing")

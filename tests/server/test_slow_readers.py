@@ -24,7 +24,7 @@ SMALL = 16 * 1024
 def test_memory_stays_bounded_when_nobody_reads(server, story):
     server.serves_a_new_client()
     before = server.resident()
-    sent = fill(server.crowd(8, receive_buffer=SMALL), limit=32 * MIB, quiet=0.15)
+    sent = fill(server.crowd(8, receive_buffer=SMALL), limit=32 * MIB, quiet=0.1)
     story.tell(f"the 8 sent {sent // MIB} MiB in all and read nothing")
     growth = server.resident() - before
     story.check(growth < 24 * MIB, "the server to stop reading when it cannot write",

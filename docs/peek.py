@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A client to look through: it shows what comes, when it comes, and it can misbehave.
 
-    ./peek.py               send what is typed, print every piece that comes, with its time
-    ./peek.py hush 1000     be 1,000 clients that connect and say nothing
-    ./peek.py flood 50      be 50 clients that send as much as they can and read nothing
-    ./peek.py drip HELLO    send one byte a second
-    ./peek.py reset         send one word and break the connection off (a TCP reset)
+    docs/peek.py               send what is typed, print every piece that comes, with its time
+    docs/peek.py hush 1000     be 1,000 clients that connect and say nothing
+    docs/peek.py flood 50      be 50 clients that send as much as they can and read nothing
+    docs/peek.py drip HELLO    send one byte a second
+    docs/peek.py reset         send one word and break the connection off (a TCP reset)
 
 --host and --port as for ./client. Ctrl-C ends it.
 """
