@@ -22,7 +22,7 @@
 static const struct scenario scenarios[] = {
     {"two-peers", .peers = 2, .bytes = 2, .room = 1, .surprises = 1},
     {"much-to-say", .peers = 1, .bytes = 6, .room = 2, .surprises = 2},
-    {"little-room", .peers = 1, .bytes = 4, .room = 1, .surprises = 2, .faults = 1},
+    {"little-room", .peers = 1, .bytes = 4, .room = 1, .surprises = 3},
     {"other-thread", .messages = 4, .surprises = 4, .wakes = 2},
     {"other-thread-and-peer", .peers = 1, .bytes = 2, .room = 2, .messages = 2,
      .surprises = 2, .cancels = 1},

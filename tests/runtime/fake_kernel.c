@@ -218,14 +218,6 @@ static void perform(struct act act)
 
 /* ---- when it happens --------------------------------------------------------------- */
 
-static bool fault(void)
-{
-    if (world.left.faults == 0 || in_other_thread || choose(2) == 0)
-        return false;
-    world.left.faults--;
-    return true;
-}
-
 /* Before a system call: things may happen that the runtime does not expect. */
 static void may_happen(bool in_a_poll)
 {
@@ -357,10 +349,6 @@ int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int ms)
     if (most != BATCH)
         wrong("the runtime was not built with a BATCH of %d", BATCH);
     may_happen(false);
-    if (fault()) {
-        tell("epoll_wait is interrupted (EINTR)");
-        return (int)fails(EINTR);
-    }
     sleep_until_news(ms);
     for (int looks = news_count; looks > 0 && count < most; looks--) {
         int fd = news[0];
@@ -402,10 +390,6 @@ ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags)
     must_be(fd, STREAM, "recv");
     struct peer *peer = table[fd].peer;
     may_happen(true);
-    if (fault()) {
-        tell("recv from peer %d fails: EINTR", number_of(peer));
-        return fails(EINTR);
-    }
     while (peer->read < peer->said && length < (int)size)
         bytes[length++] = byte_of(peer, peer->read++);
     if (length == 0 && !peer->ended) {
@@ -425,13 +409,7 @@ ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags)
     if (!(flags & MSG_NOSIGNAL))
         wrong("send without MSG_NOSIGNAL");
     may_happen(true);
-    if (fault()) {
-        tell("send to peer %d fails: EINTR", number_of(peer));
-        return fails(EINTR);
-    }
     int sent = room_of(peer) < (int)length ? room_of(peer) : (int)length;
-    if (sent > 1 && fault())
-        sent = 1;
     peer->no_room = sent < (int)length;
     tell("send to peer %d takes %d of %d", number_of(peer), sent, (int)length);
     for (int i = 0; i < sent; i++, peer->echoed++)
@@ -474,27 +452,14 @@ void *__real_malloc(size_t size);
 void *__real_realloc(void *block, size_t size);
 void __real_free(void *block);
 
-static bool no_memory(void)
-{
-    if (!fault())
-        return false;
-    world.failures++;
-    tell("no memory");
-    return true;
-}
-
 void *__wrap_malloc(size_t size)
 {
-    if (no_memory())
-        return NULL;
     blocks++;
     return __real_malloc(size);
 }
 
 void *__wrap_realloc(void *block, size_t size)
 {
-    if (no_memory())
-        return NULL;
     blocks += block == NULL;
     return __real_realloc(block, size);
 }
@@ -510,9 +475,8 @@ void __wrap_free(void *block)
 
 void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    void *block = __wrap_malloc(size);
     (void)at, (void)protection, (void)flags, (void)fd, (void)offset;
-    return block == NULL ? MAP_FAILED : block;
+    return __wrap_malloc(size);
 }
 
 int __wrap_munmap(void *block, size_t size)

@@ -24,7 +24,6 @@ struct scenario {
     int messages;  /* from another thread */
     int wakes;     /* of a task, for nothing */
     int cancels, stops;
-    int faults;  /* EINTR; less sent than there is room for; no memory */
     int delays;  /* the clock moves on although somebody could do something */
     int permits; /* of a semaphore, so that so many peers are served at a time; 0: all */
     bool limits; /* each read has a limit */
@@ -74,7 +73,6 @@ extern struct world {
     struct scenario left; /* what may still happen */
     struct peer peers[MOST_PEERS];
     int64_t clock; /* milliseconds */
-    int failures;  /* of malloc() */
     int steps;
 } world;
 

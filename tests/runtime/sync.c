@@ -231,4 +231,3 @@ TEST(two_runtimes_one_after_the_other_share_nothing)
         check(timer_count == 0);
     }
 }
-

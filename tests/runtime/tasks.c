@@ -313,4 +313,3 @@ TEST(tasks_take_turns_in_the_order_in_which_they_were_woken)
     for (int i = 0; i < 6; i++)
         check(order[i] == i % 3);
 }
-
