@@ -8,13 +8,13 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "clock.h"
 #include "log.h"
 #include "options.h"
 
@@ -62,18 +62,16 @@ struct connection {
     struct address peer;
 };
 
-static sem_t copied; /* posted by a new thread when it has copied its argument */
-
 /* The life of a thread: one connection, from beginning to end. */
 static void *connection_thread(void *argument)
 {
-    struct connection conn = *(struct connection *)argument;
+    struct connection *conn = argument;
 
-    (void)sem_post(&copied);
-    log_line("New connection from: %s", address_name(&conn.peer).text);
-    serve_connection(conn.fd);
-    (void)close(conn.fd); /* all is sent, or lost already: no error can change that */
-    log_line("Connection closed by %s", address_name(&conn.peer).text);
+    log_line("New connection from: %s", address_name(&conn->peer).text);
+    serve_connection(conn->fd);
+    (void)close(conn->fd); /* all is sent, or lost already: no error can change that */
+    log_line("Connection closed by %s", address_name(&conn->peer).text);
+    free(conn);
     return NULL;
 }
 
@@ -81,21 +79,23 @@ static void *connection_thread(void *argument)
  *
  * The thread gets a stack of the usual size, 8 MiB (ulimit -s). Those are addresses, not
  * memory: a page of it becomes memory when it is first touched. */
-static void start_thread(struct connection conn)
+static void start_thread(int fd, const struct address *peer)
 {
+    struct connection *conn = malloc(sizeof *conn); /* the thread frees it */
     pthread_t thread;
-    int error = pthread_create(&thread, NULL, connection_thread, &conn);
+    int error = ENOMEM;
 
-    if (error != 0) {
-        log_error("Failed to serve %s; err = %s", address_name(&conn.peer).text,
-                  strerror(error));
-        (void)close(conn.fd);
+    if (conn != NULL) {
+        *conn = (struct connection){fd, *peer};
+        error = pthread_create(&thread, NULL, connection_thread, conn);
+    }
+    if (error == 0) {
+        (void)pthread_detach(thread); /* nobody joins it: its stack is freed at its end */
         return;
     }
-    (void)pthread_detach(thread); /* nobody joins it: its stack is freed at its end */
-    /* When we return `conn` is gone, so wait until the thread has its own copy. */
-    while (sem_wait(&copied) == -1)
-        continue;
+    log_error("Failed to serve %s; err = %s", address_name(peer).text, strerror(error));
+    (void)close(fd);
+    free(conn);
 }
 
 /* Listens on the first address of `host` that works (a name may have several, IPv6 and
@@ -103,20 +103,21 @@ static void start_thread(struct connection conn)
  * sockets inherit TCP_NODELAY and SO_OOBINLINE from the listener. */
 static int open_listener(const char *host, long port, int flags, struct address *here)
 {
-    struct addrinfo *list = address_list(host, port);
+    struct addrinfo *list = address_list(host, port), *at;
     socklen_t size = sizeof *here;
     const char *step = "socket";
-    int fd = -1, yes = 1;
+    int fd = -1, error = 0, yes = 1;
 
-    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+    for (at = list; at != NULL; at = at->ai_next) {
         memcpy(here, at->ai_addr, at->ai_addrlen);
         step = "socket";
         fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+        error = errno;
         if (fd == -1)
             continue;
         /* Restart at once, though the kernel still remembers old connections. */
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-        /* Send the end of an echo at once, not when the bytes before it are confirmed. */
+        /* No Nagle: it delays the end of an echo until the rest of it is confirmed. */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         /* Keep a byte sent with MSG_OOB in the stream, to be echoed like the rest. */
         (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof yes);
@@ -126,11 +127,10 @@ static int open_listener(const char *host, long port, int flags, struct address 
             if (listen(fd, SOMAXCONN) == 0)
                 break;
         }
-        (void)close(fd); /* keeps errno: fd is a valid descriptor */
-        fd = -1;
+        error = errno;
+        (void)close(fd);
     }
-    if (fd == -1) {
-        int error = errno; /* address_name() may change it */
+    if (at == NULL) { /* none works: say why the last one does not */
         warnx("%s %s: %s", step, address_name(here).text, strerror(error));
         if (error == EADDRINUSE)
             warnx("choose another port with --port");
@@ -149,21 +149,20 @@ int main(int argc, char **argv)
     bool accept_failed = false; /* true: the last one did, and we have said so */
 
     log_start();
-    (void)sem_init(&copied, 0, 0);
     int listener = open_listener(options.host, options.port, 0, &here);
     log_line("✅ Server listening on %s", address_name(&here).text);
     log_quiet = options.quiet; /* only now: the address is printed in any case */
 
     for (;;) {
         int fd = accept_next(listener, 0, &peer);
-        if (fd < 0) { /* short of something: the connection waits in the backlog */
+        if (fd < 0) { /* out of descriptors or memory: it waits in the backlog */
             if (!accept_failed)
                 log_error("Failed to accept; err = %s; trying again", strerror(-fd));
             accept_failed = true;
-            (void)usleep(ACCEPT_BACKOFF_MS * 1000);
+            sleep_ms(ACCEPT_BACKOFF_MS);
             continue;
         }
         accept_failed = false;
-        start_thread((struct connection){fd, peer});
+        start_thread(fd, &peer);
     }
 }

@@ -13,7 +13,7 @@
 
 #include "console.h"
 
-static bool passing(int error)
+static bool is_transient(int error)
 {
     return error == EAGAIN || error == EINTR;
 }
@@ -63,7 +63,7 @@ int conversation_timeout(struct conversation *self)
     bool owes = self->sent > self->received || self->unsent_length > 0 || self->ended;
 
     patience_check(&self->patience, self->server, owes, self->received);
-    return owes ? TICK_MS : -1; /* a server that owes nothing may be silent */
+    return owes ? CLIENT_TICK_MS : -1; /* a server that owes nothing may be silent */
 }
 
 /* Stdin may be a blocking descriptor, and stays one: others share it. */
@@ -72,7 +72,7 @@ void conversation_read_stdin(struct conversation *self)
     static char buffer[64 * 1024];
     ssize_t length = read(STDIN_FILENO, buffer, sizeof buffer);
 
-    if (length == -1 && !passing(errno))
+    if (length == -1 && !is_transient(errno))
         err(EXIT_FAILURE, "stdin");
     if (length == 0)
         end_input(self, 0);
@@ -91,7 +91,7 @@ void conversation_write(struct conversation *self)
         self->sent += length;
         self->unsent += length;
         self->unsent_length -= (size_t)length;
-    } else if (!passing(errno)) {
+    } else if (!is_transient(errno)) {
         end_input(self, errno);
     }
 }
@@ -101,7 +101,7 @@ void conversation_read(struct conversation *self)
     static char echo[64 * 1024];
     ssize_t length = recv(self->server, echo, sizeof echo, 0);
 
-    if (length == -1 && passing(errno))
+    if (length == -1 && is_transient(errno))
         return;
     if (length == -1)
         errx(EXIT_FAILURE, FAULT_CALL, "read", self->received, strerror(errno));

@@ -1,6 +1,6 @@
 /* conversation.h: what a client says to the server, and what comes back.
  *
- * Nothing here waits, or knows about select() and epoll. A conversation listens to two
+ * Nothing here waits, or knows about select() and epoll. A conversation waits for two
  * descriptors, the server and stdin; when one of them is ready, call the function for it.
  * 03-select and 04-epoll use the same file.
  */

@@ -1,3 +1,4 @@
+/* Broken on purpose: see README.md. Do not copy. */
 #include <arpa/inet.h>
 #include <sys/select.h>
 #include <sys/socket.h>

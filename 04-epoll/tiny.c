@@ -1,3 +1,4 @@
+/* Broken on purpose: see README.md. Do not copy. */
 #include <arpa/inet.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -22,7 +23,8 @@ int main(void)
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
 
     for (;;) {
-        epoll_wait(epoll, &event, 1, -1);
+        if (epoll_wait(epoll, &event, 1, -1) != 1)
+            continue; /* EINTR */
         int fd = event.data.fd;
         if (fd == listener) {
             int conn = accept(listener, NULL, NULL);

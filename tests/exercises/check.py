@@ -267,6 +267,30 @@ def one_sentence(server: Server) -> None:
     hesitant.hear(b"Welcome, Hush!\n", "half a name, then other clients, then the other half")
 
 
+def bell(server: Server) -> None:
+    client = server.client()
+    client.say(b"word")
+    client.socket.settimeout(1.5)
+    with contextlib.suppress(socket.timeout):
+        raise NotYet(f"heard {client.socket.recv(100)!r}, and nobody has rung the bell")
+    client.socket.settimeout(PATIENCE_S)
+    for word in (b"word", b"another", b"and a third"):
+        ring(server.directory / "bell")
+        client.hear(word, "the bell has been rung")
+        client.say(b"another" if word == b"word" else b"and a third")
+    server.must_be_lazy()
+
+
+def ring(pipe: Path) -> None:
+    """echo >bell"""
+    try:
+        end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise NotYet(f"nobody listens to {pipe.name}: {error.strerror}") from None
+    os.write(end, b"\n")
+    os.close(end)
+
+
 def patience(server: Server) -> None:
     silent, stuck, talker = server.client(), server.client(), server.client()
     stuck.socket.settimeout(0.5)
@@ -317,9 +341,10 @@ def hear_all(member: Client, text: bytes) -> None:
 EXERCISES: dict[str, Callable[[Server], None]] = {
     "01a": upper_case, "01b": greeting, "01c": name_first, "02a": full_house, "02b": numbers,
     "03a": no_edge, "03b": old_way, "04a": edges, "04b": time_to_go,
-    "04c": one_sentence, "05a": one_sentence, "05c": patience, "05d": chat_that_waits,
+    "04c": one_sentence, "05a": one_sentence, "05b": bell,
+    "05c": patience, "05d": chat_that_waits,
 }
-PROGRAMS = {"05d": "examples/chat"}  # the others: server
+PROGRAMS = {"05b": "examples/leaf", "05d": "examples/chat"}  # the others: server
 
 
 @contextlib.contextmanager

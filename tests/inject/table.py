@@ -86,4 +86,4 @@ OTHER = re.compile(
     r"_.*|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?|exit|abort|free|usleep"
     r"|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)|sem_\w+|munmap|mallopt"
     r"|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|gai_strerror|freeaddrinfo"
-    r"|tcgetsid|ioctl|clock_gettime|getenv|raise|program_invocation_short_name|std(in|out|err)|opt(ind|arg)")
+    r"|nanosleep|tcgetsid|ioctl|clock_gettime|getenv|raise|program_invocation_short_name|std(in|out|err)|opt(ind|arg)")
