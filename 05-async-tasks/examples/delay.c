@@ -39,8 +39,8 @@ static long serve_poll(struct future *future, struct waker *waker)
         return error;
     log_line("a connection, %ld more may come", limit.permits);
     for (;;) {
-        self->read = tcp_read(&self->stream, self->buffer, sizeof self->buffer);
-        AWAIT_AT(self->length, &self->read.future);
+        AWAIT(self->length, self->read,
+              tcp_read(&self->stream, self->buffer, sizeof self->buffer));
         if (self->length <= 0)
             return self->length;
         AWAIT(error, self->sleep, sleep_for(200));

@@ -184,6 +184,15 @@ def test_the_figure_of_chapter_4_is_drawn_from_its_results() -> None:
         (TOP / "04-epoll" / "told-once.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ["04-epoll/README.md", "05-async-tasks/README.md"])
+def test_the_lines_that_a_solution_changes_are_counted(name: str) -> None:
+    patch = (TOP / "docs" / "solutions" / "04c.patch").read_text(encoding="utf-8")
+    files = len(re.findall(r"^\+\+\+ ", patch, re.M))
+    changed = len(re.findall(r"^[-+]", patch, re.M)) - 2 * files
+    assert (changed, files) == (42, 3)
+    assert re.search(r"orty-two\s+changed\s+lines\s+in\s+three\s+files", Page(name).text)
+
+
 # A command that runs the rest of its line with a network and processes of its own.
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc",
               "--kill-child")
