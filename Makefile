@@ -38,12 +38,12 @@ check-%:
 exercise-%:
 	@python3 tests/exercises/check.py $*
 
+exercises:
+	@python3 tests/exercises/check.py --prove
+
 # make trace CHAPTER=03-select: an evening of that chapter, recorded and drawn
 trace:
 	@python3 tests/trace/trace.py $(CHAPTER)
-
-exercises:
-	@python3 tests/exercises/check.py --prove
 
 test-thorough:
 	@CALLED="make $@" THOROUGH=1 $(PYTEST) tests/
@@ -62,10 +62,10 @@ help:
 	@echo "make 03-select         build that one, and leave its ./server and ./client here"
 	@echo "                       (also 01-blocking, 02-threads, 04-epoll, 05-async-tasks)"
 	@echo "make check-03          test the behaviour of that one: about half a minute"
+	@echo "make exercise-03a      try your solution of an exercise of a chapter's page"
 	@echo "make trace CHAPTER=…   record an evening of a chapter, and draw it"
 	@echo "make test              test all of it; the same as: pytest tests/"
-	@echo "make exercise-03a      try your solution of an exercise of a chapter's page"
-	@echo "make test-thorough     the same, and all that takes long: about an hour"
+	@echo "make test-thorough     all of it, and what takes long: about an hour"
 	@echo "make bench             measure what each way of serving costs here: docs/costs.md"
 	@echo "make steps examples    build the small programs of chapter 05"
 	@echo "make explain           show what await is made of, in chapter 05"

@@ -21,8 +21,15 @@ from pages.replay import steps_of
 pytestmark = pytest.mark.ours_only("the pages of this book")
 every_page = pytest.mark.parametrize("name", page_names())
 PICTURES = sorted(str(path.relative_to(TOP)) for pattern in ("[0-9]*/*.svg", "docs/*.svg")
-                  for path in TOP.glob(pattern))
+                  for path in TOP.glob(pattern) if path.name != "evening-mine.svg")
 TOOLS = ("gcc", "gdb", "nm", "ps", "ss", "strace", "timeout", "top")
+
+
+def proc_cwd(pid: Path) -> Path:
+    try:
+        return (pid / "cwd").resolve(strict=True)
+    except OSError:  # it has just ended, or is not ours
+        return pid
 
 
 def fail_if(problems: list[str]) -> None:
@@ -49,7 +56,7 @@ def test_a_whole_program_is_the_whole_file(name: str) -> None:
     texts = sources(page.chapter).values()
     fail_if([page.complain(block.line, "this program ends or begins elsewhere in its file")
              for block in page.blocks_of("c")
-             if block.lines[0].startswith("#include") and block.lines[-1] == "}"
+             if block.lines[0].startswith(("#include", "/* Broken")) and block.lines[-1] == "}"
              and "..." not in block.lines and block.lines not in texts])
 
 
@@ -155,6 +162,19 @@ def test_a_timeline_is_drawn_from_its_trace(traced: str) -> None:
     draw = runpy.run_path(str(TOP / "tests" / "trace" / "trace.py"))["draw"]
     trace = (TOP / "docs" / "traces" / f"{traced}.txt").read_text(encoding="utf-8")
     assert draw(traced, trace) == (TOP / traced / "evening.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="an evening is recorded by strace")
+def test_a_reader_records_an_evening_in_a_picture_of_its_own(tmp_path: Path) -> None:
+    """Nothing of the book is overwritten, and no server is left behind."""
+    for name in ("03-select", "tests/trace"):
+        shutil.copytree(TOP / name, tmp_path / name)
+    run = proc.run([sys.executable, str(tmp_path / "tests/trace/trace.py"), "03-select"], within=60)
+    assert run.returncode == 0, run.stderr
+    assert "from 0.0 to" in (tmp_path / "03-select/evening-mine.svg").read_text(encoding="utf-8")
+    for name in ("README.md", "evening.svg"):
+        assert (tmp_path / "03-select" / name).read_bytes() == (TOP / "03-select" / name).read_bytes()
+    assert [pid for pid in Path("/proc").glob("[0-9]*") if proc_cwd(pid) == tmp_path / "03-select"] == []
 
 
 def test_the_figure_of_chapter_4_is_drawn_from_its_results() -> None:

@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Draws an evening of a chapter: who sleeps where, who waits, second by second.
 
-    make trace CHAPTER=03-select     runs the server under strace, with three clients
-    trace.py --draw 03-select        draws the picture again, from the trace on file
+    make trace CHAPTER=03-select     runs the server under strace, with three clients, and
+                                     draws CHAPTER/evening-mine.svg
+    trace.py --book 03-select        the same for the book: writes docs/traces/CHAPTER.txt, a line
+                                     for each thing that lasted or happened, and from that file
+                                     alone draws CHAPTER/evening.svg
+    trace.py --draw 03-select        draws the book's picture again, from the trace on file
 
 Hush is there from second 0 to 4 and says nothing. Blink comes at second 1, says a word, and
 leaves with its echo. Drip comes at second 2, says three words, a second apart, and leaves.
-
-The run is written to docs/traces/CHAPTER.txt, a line for each thing that lasted or happened;
-the picture, CHAPTER/evening.svg, is drawn from that file alone.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -28,7 +32,6 @@ CALLS = {"accept4": "accept", "recvfrom": "recv", "sendto": "send", "pselect6": 
          "select": "select", "epoll_wait": "epoll_wait"}
 SHORT_S = 0.005  # a main thread that sleeps no longer than this has hardly slept
 END_S = 6.0
-
 
 
 class Evening:
@@ -112,12 +115,15 @@ def record(chapter: str) -> str:
         log = Path(place, "strace")
         command = ["strace", "-f", "-ttt", "-T", "-e", "signal=none", "-o", log,
                    "-e", "trace=" + ",".join(CALLS), "./server", "--port", "0", "--quiet"]
-        with subprocess.Popen(command, cwd=TOP / chapter, stdout=subprocess.PIPE,
-                              text=True) as server:
-            assert server.stdout is not None
-            evening = Evening(int(server.stdout.readline().rsplit(":", 1)[1]))
-            evening.pass_by()
-            server.kill()
+        with subprocess.Popen(command, cwd=TOP / chapter, stdout=subprocess.PIPE, text=True,
+                              start_new_session=True) as strace:
+            assert strace.stdout is not None
+            try:
+                evening = Evening(int(strace.stdout.readline().rsplit(":", 1)[1]))
+                evening.pass_by()
+            finally:
+                strace.kill()  # first, so that the log ends with the calls that never returned
+                os.killpg(strace.pid, signal.SIGKILL)  # the server outlives its strace
         lines = [f"{at:.3f} {what}" for at, what in sorted(evening.lines)]
         lines += asleep(log.read_text(), evening)
     return "\n".join(["# Recorded by tests/trace/trace.py: seconds.", *lines]) + "\n"
@@ -240,13 +246,19 @@ def draw(chapter: str, trace: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    chapter = arguments[-1]
-    trace = TOP / "docs" / "traces" / f"{chapter}.txt"
-    if arguments[0] != "--draw":
-        trace.write_text(record(chapter), encoding="utf-8")
-    picture = TOP / chapter / "evening.svg"
-    picture.write_text(draw(chapter, trace.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"{trace.relative_to(TOP)} {picture.relative_to(TOP)}")
+    chapter = arguments[-1] if arguments else ""
+    if not (TOP / chapter / "server.c").exists():
+        sys.exit("trace: which chapter? For example: make trace CHAPTER=03-select")
+    if not shutil.which("strace"):
+        sys.exit("trace: this needs strace")
+    file = TOP / "docs" / "traces" / f"{chapter}.txt"
+    trace = file.read_text(encoding="utf-8") if arguments[0] == "--draw" else record(chapter)
+    if arguments[0] == "--book":
+        file.write_text(trace, encoding="utf-8")
+    mine = arguments[0] == chapter
+    picture = TOP / chapter / ("evening-mine.svg" if mine else "evening.svg")
+    picture.write_text(draw(chapter, trace), encoding="utf-8")
+    print(f"An evening of {chapter}: look at {picture.relative_to(TOP)}")
 
 
 if __name__ == "__main__":
