@@ -2,16 +2,9 @@
  * for. Try `./client` while it is alone; with company, `nc 127.0.0.1 8080`, because
  * ./client counts what it hears.
  */
-#include <err.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "log.h"
-#include "net.h"
-#include "options.h"
-#include "runtime.h"
+#include "begin.h"
 #include "sync.h"
-#include "task.h"
+#include "timer.h"
 
 /* ---- async fn member: one connection ----------------------------------------------- */
 
@@ -45,14 +38,6 @@ static void say(const char *text, size_t length)
     }
 }
 
-/* write_all copies what it cannot send at once, so `unsent` is free again. */
-static struct tcp_write_all write_unsent(struct member *self)
-{
-    size_t length = self->length;
-    self->length = 0;
-    return tcp_write_all(&self->stream, self->unsent, length);
-}
-
 static long member_poll(struct future *future, struct waker *waker)
 {
     struct member *self = (struct member *)future;
@@ -71,7 +56,9 @@ static long member_poll(struct future *future, struct waker *waker)
             say(self->input, (size_t)result);
         else if (result != INTERRUPTED)
             return result;
-        AWAIT(result, self->write_all, write_unsent(self));
+        self->write_all = tcp_write_all(&self->stream, self->unsent, self->length);
+        self->length = 0;
+        AWAIT_AT(result, &self->write_all.future); /* it copies what has to wait */
     }
     ASYNC_END;
     return result;
@@ -98,19 +85,22 @@ struct accepting {
     struct tcp_listener listener;
     struct address peer;
     struct tcp_accept accept;
+    struct sleep sleep;
 };
 
 static long accepting_poll(struct future *future, struct waker *waker)
 {
     static const struct future_vtable member_vtable = {member_poll, member_drop};
     struct accepting *self = (struct accepting *)future;
-    long fd;
+    long fd, done;
 
     ASYNC_BEGIN;
     for (;;) {
         AWAIT(fd, self->accept, tcp_accept(&self->listener, &self->peer));
-        if (fd < 0)
-            return fd;
+        if (fd < 0) { /* out of descriptors, say: try again */
+            AWAIT(done, self->sleep, sleep_for(100));
+            continue;
+        }
         struct member member = {{&member_vtable}, .stream = tcp_stream_from((int)fd)};
         if (spawn(member) < 0)
             log_error("no memory for a connection");
@@ -122,14 +112,8 @@ ASYNC_VTABLE(accepting);
 
 int main(int argc, char **argv)
 {
-    struct server_options options = server_options(argc, argv, NULL);
     struct accepting accepting = {.future = {&accepting_vtable}};
-    struct address here;
 
-    log_start();
-    if (runtime_open() < 0)
-        err(EXIT_FAILURE, "runtime");
-    tcp_listen(&accepting.listener, options.host, options.port, &here);
-    log_line("✅ Server listening on %s", address_name(&here).text);
+    begin(argc, argv, &accepting.listener);
     return (int)block_on(&accepting.future);
 }

@@ -1,16 +1,8 @@
 /* delay.c: every echo comes 200 ms late, and three connections are served at a time. The
  * fourth waits in the backlog. Try `./client --guests 6`: it takes 0.4 s.
  */
-#include <err.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "log.h"
-#include "net.h"
-#include "options.h"
-#include "runtime.h"
+#include "begin.h"
 #include "sync.h"
-#include "task.h"
 #include "timer.h"
 
 static struct semaphore limit = {.permits = 3};
@@ -37,7 +29,6 @@ static long serve_poll(struct future *future, struct waker *waker)
     error = tcp_stream_register(&self->stream);
     if (error < 0)
         return error;
-    log_line("a connection, %ld more may come", limit.permits);
     for (;;) {
         AWAIT(self->length, self->read,
               tcp_read(&self->stream, self->buffer, sizeof self->buffer));
@@ -93,6 +84,7 @@ static long accepting_poll(struct future *future, struct waker *waker)
         }
         struct serve serve = {.future = {&serve_vtable},
                               .stream = tcp_stream_from((int)fd)};
+        log_line("a connection, %ld more may come", limit.permits);
         if (spawn(serve) < 0)
             log_error("no memory for a connection");
     }
@@ -104,15 +96,8 @@ ASYNC_VTABLE(accepting);
 
 int main(int argc, char **argv)
 {
-    struct server_options options = server_options(argc, argv, NULL);
     struct accepting accepting = {.future = {&accepting_vtable}};
-    struct address here;
 
-    log_start();
-    int error = runtime_open();
-    if (error < 0)
-        errx(EXIT_FAILURE, "runtime: %s", strerror(-error));
-    tcp_listen(&accepting.listener, options.host, options.port, &here);
-    log_line("✅ Server listening on %s", address_name(&here).text);
+    begin(argc, argv, &accepting.listener);
     return (int)block_on(&accepting.future);
 }

@@ -5,17 +5,10 @@
  * pipe or a terminal looks the same. See reactor.h.
  */
 #define _GNU_SOURCE
-#include <err.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "net.h"
-#include "options.h"
-#include "runtime.h"
-#include "task.h"
+#include "begin.h"
 
 /* ---- the leaf: ready with the number of beats since the last one ------------------- */
 
@@ -55,10 +48,12 @@ static void timer_open(struct source *timer)
     struct itimerspec second = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}};
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 
-    *timer = (struct source){.fd = fd};
-    if (fd == -1 || timerfd_settime(fd, 0, &second, NULL) == -1 ||
-        source_register(timer) < 0)
+    if (fd == -1 || timerfd_settime(fd, 0, &second, NULL) == -1)
         err(EXIT_FAILURE, "timerfd");
+    *timer = (struct source){.fd = fd};
+    int error = source_register(timer);
+    if (error < 0)
+        errx(EXIT_FAILURE, "epoll_ctl: %s", strerror(-error));
 }
 
 /* ---- async fn serve: one connection after the other -------------------------------- */
@@ -109,16 +104,10 @@ ASYNC_VTABLE(serve);
 
 int main(int argc, char **argv)
 {
-    struct server_options options = server_options(argc, argv, NULL);
     struct serve serve = {.future = {&serve_vtable}};
-    struct address here;
 
-    log_start();
-    if (runtime_open() < 0)
-        err(EXIT_FAILURE, "runtime");
+    begin(argc, argv, &serve.listener);
     timer_open(&serve.timer);
-    tcp_listen(&serve.listener, options.host, options.port, &here);
-    log_line("✅ Server listening on %s", address_name(&here).text);
     long error = block_on(&serve.future);
     errx(EXIT_FAILURE, "accept: %s", strerror((int)-error));
 }

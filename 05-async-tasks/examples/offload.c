@@ -1,16 +1,8 @@
 /* offload.c: a computation for each message, on a thread of its own. Meanwhile the others
  * are served: `./client '!' & ./client Hi` answers Hi at once.
  */
-#include <err.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "log.h"
-#include "net.h"
 #include "offload.h"
-#include "options.h"
-#include "runtime.h"
-#include "task.h"
+#include "begin.h"
 #include "timer.h"
 
 /* On a helper thread, which may not touch the runtime: it counts what it is given. */
@@ -94,8 +86,7 @@ static long accepting_poll(struct future *future, struct waker *waker)
         }
         struct serve serve = {.future = {&serve_vtable},
                               .stream = tcp_stream_from((int)fd)};
-        done = spawn(serve);
-        if (done < 0)
+        if (spawn(serve) < 0)
             log_error("no memory for a connection");
     }
     ASYNC_END;
@@ -105,14 +96,8 @@ ASYNC_VTABLE(accepting);
 
 int main(int argc, char **argv)
 {
-    struct server_options options = server_options(argc, argv, NULL);
     struct accepting accepting = {.future = {&accepting_vtable}};
-    struct address here;
 
-    log_start();
-    if (runtime_open() < 0)
-        err(EXIT_FAILURE, "runtime");
-    tcp_listen(&accepting.listener, options.host, options.port, &here);
-    log_line("✅ Server listening on %s", address_name(&here).text);
+    begin(argc, argv, &accepting.listener);
     return (int)block_on(&accepting.future);
 }

@@ -5,15 +5,7 @@
  * task when it is dropped.
  */
 #define _GNU_SOURCE
-#include <err.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "log.h"
-#include "net.h"
-#include "options.h"
-#include "runtime.h"
-#include "task.h"
+#include "begin.h"
 #include "timer.h"
 
 #define ASKED 20
@@ -107,15 +99,9 @@ ASYNC_VTABLE(serve);
 
 int main(int argc, char **argv)
 {
-    struct server_options options = server_options(argc, argv, NULL);
     struct serve serve = {.future = {&serve_vtable}};
-    struct address here;
 
-    log_start();
-    if (runtime_open() < 0)
-        err(EXIT_FAILURE, "runtime");
-    tcp_listen(&serve.listener, options.host, options.port, &here);
-    log_line("✅ Server listening on %s", address_name(&here).text);
+    begin(argc, argv, &serve.listener);
     long error = block_on(&serve.future);
     errx(EXIT_FAILURE, "accept: %s", strerror((int)-error));
 }

@@ -15,7 +15,6 @@
 static struct pair pair;
 static struct tcp_listener listener;
 static struct address here, peer;
-static struct tcp_stream streams[2]; /* what a connect opens */
 static struct notify notify;
 static struct semaphore semaphore;
 static struct counts counts;
@@ -30,7 +29,6 @@ union any {
     struct tcp_read read;
     struct tcp_write_all write_all;
     struct tcp_accept accept;
-    struct tcp_connect connect;
     struct sleep sleep;
     struct notified notified;
     struct join join;
@@ -100,7 +98,6 @@ DO(a_result, go = true)
 LEAF(read, tcp_read(&pair.stream, &byte, 1))
 LEAF(write_all, tcp_write_all(&pair.stream, "x", 1))
 LEAF(accept, tcp_accept(&listener, &peer))
-LEAF(connect, tcp_connect(&streams[at == &first], &here))
 LEAF(sleep, sleep_for(10000))
 LEAF(notified, notified(&notify))
 LEAF(join, counts.handle)
@@ -123,7 +120,6 @@ static const struct leaf {
     {"tcp_read", a_stream, make_read, data, ALL},
     {"tcp_write_all", a_full_stream, make_write_all, room, ALL},
     {"tcp_accept", a_listener, make_accept, connections, ALL},
-    {"tcp_connect", a_listener, make_connect, nothing, EACH_ITS_OWN},
     {"tcp_idle", a_stream, make_idle, data, ALL},
     {"sleep", nothing, make_sleep, time_passes, EACH_ITS_OWN},
     {"timeout", nothing, make_timeout, time_passes, EACH_ITS_OWN},
@@ -150,15 +146,12 @@ static void ask_all(void (*question)(const struct leaf *leaf), enum sharing leas
         semaphore = (struct semaphore){0};
         go = false;
         pair.other = pair.stream.source.fd = inbox.event.fd = listener.source.fd = -1;
-        streams[0].source.fd = streams[1].source.fd = -1;
         leaves[i].prepare();
         question(&leaves[i]);
         future_drop(&first.future);
         future_drop(&second.future);
         pair_close(&pair);
         tcp_listener_close(&listener);
-        tcp_stream_close(&streams[0]);
-        tcp_stream_close(&streams[1]);
         inbox_close(&inbox);
         runtime_close();
         check(runtime_open() == 0);

@@ -112,7 +112,7 @@ ABORTS(a_leaf_that_returns_pending_and_keeps_no_waker,
        "its waker was neither kept nor called")
 {
     static const struct future_vtable vtable = {nothing_poll, NULL};
-    struct yield leaf = {.future = {&vtable}};
+    struct stopped leaf = {.future = {&vtable}};
 
     check(spawn(leaf) == 0);
     turn();

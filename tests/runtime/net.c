@@ -3,7 +3,6 @@
 #include "unit.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +12,6 @@
 static struct counts one, two;
 static struct pair pair;
 static char buffer[4096];
-static struct tcp_listener listener;
-static struct tcp_stream stream;
-static struct address here;
-
-static bool is_open(int fd)
-{
-    return fcntl(fd, F_GETFD) != -1;
-}
 
 static long read_some(size_t size)
 {
@@ -92,36 +83,6 @@ TEST(write_all_copies_what_it_cannot_send_and_every_byte_arrives)
     check(join(&two.handle) == MUCH);
     free(much);
     pair_close(&pair);
-}
-
-/* ---- connect and accept ------------------------------------------------------------ */
-
-TEST(a_refused_connection_is_an_errno_and_its_descriptor_is_closed)
-{
-    int lowest = dup(0);
-
-    tcp_listen(&listener, "127.0.0.1", 0, &here);
-    tcp_listener_close(&listener);
-    (void)close(lowest);
-    check(await(tcp_connect, tcp_connect(&stream, &here)) == -ECONNREFUSED);
-    check(!is_open(lowest));
-    tcp_stream_close(&stream); /* does nothing */
-}
-
-TEST(a_connect_that_is_dropped_closes_its_stream)
-{
-    struct bell waiting = bell();
-
-    tcp_listen(&listener, "127.0.0.1", 0, &here);
-    struct tcp_connect connecting = tcp_connect(&stream, &here);
-    check(future_poll(&connecting.future, &waiting.waker) == PENDING);
-    int fd = stream.source.fd;
-    check(is_open(fd));
-    future_drop(&connecting.future);
-    check(!is_open(fd) && stream.source.fd == -1);
-    turn();
-    check(waiting.rung == 0);
-    tcp_listener_close(&listener);
 }
 
 /* ---- cancelled, and the descriptor used again -------------------------------------- */
@@ -243,6 +204,56 @@ TEST(a_peer_who_never_reads_is_idle_too)
         pass(100001);
         (void)await(sleep, sleep_for(5));
     }
+    check(join(&one.handle) == TIMED_OUT);
+    free(much);
+    pair_close(&pair);
+}
+
+TEST(a_peer_who_took_the_last_byte_a_moment_ago_is_not_idle)
+{
+    static struct tcp_read read;
+
+    pair_open_tcp(&pair);
+    pair_fill(&pair);
+    read = tcp_read(&pair.stream, buffer, sizeof buffer);
+    start(&one.handle, tcp_idle, tcp_idle(&read.future, &pair.stream, 100000));
+    turn();
+    pass(90000);
+    for (int i = 0; i < 10; i++) {
+        (void)hear(&pair);
+        (void)await(sleep, sleep_for(5));
+    }
+    pass(11000);
+    turn();
+    turn();
+    check(timer_count == 1); /* and not TIMED_OUT */
+    pass(100001);
+    check(join(&one.handle) == TIMED_OUT);
+    pair_close(&pair);
+}
+
+/* Nobody reads what it says, because the echo of what it said before is not sent yet. */
+TEST(a_peer_who_only_speaks_is_not_idle)
+{
+    static struct tcp_write_all write;
+
+    make_much();
+    pair_open_tcp(&pair);
+    write = tcp_write_all(&pair.stream, much, MUCH);
+    start(&one.handle, tcp_idle, tcp_idle(&write.future, &pair.stream, 100000));
+    (void)await(sleep, sleep_for(50)); /* the kernel's buffers fill */
+    for (int i = 0; i < 5; i++) {
+        pass(100001);
+        (void)await(sleep, sleep_for(5));
+        check(timer_count == 1);
+        check(say(&pair, "more") == 4);
+        (void)await(sleep, sleep_for(5));
+    }
+    for (int i = 0; i < 2; i++) {
+        pass(100001);
+        (void)await(sleep, sleep_for(5));
+    }
+    check(timer_count == 0);
     check(join(&one.handle) == TIMED_OUT);
     free(much);
     pair_close(&pair);

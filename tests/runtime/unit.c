@@ -86,9 +86,26 @@ void cancel(struct join *handle)
     future_drop(&handle->future);
 }
 
+struct yield {
+    struct future future;
+    bool yielded;
+};
+
+static long yield_poll(struct future *future, struct waker *waker)
+{
+    struct yield *self = (struct yield *)future;
+
+    if (self->yielded)
+        return 0;
+    self->yielded = true;
+    waker->wake(waker);
+    return PENDING;
+}
+
 void turn(void)
 {
-    (void)await(yield, yield_now());
+    static const struct future_vtable vtable = {yield_poll, NULL};
+    (void)await(yield, (struct yield){.future = {&vtable}});
 }
 
 static long probe_poll(struct future *future, struct waker *waker)
