@@ -101,6 +101,7 @@ def test_an_unknown_host_is_reported(chapter, story):
     _expect_failure(ended, story, "no-such-host.invalid")
 
 
+@pytest.mark.no_sanitizer("a sanitizer needs descriptors of its own")
 @pytest.mark.fault(64, happened="exit 1")
 @pytest.mark.parametrize("descriptors", range(4, 12))
 def test_too_few_descriptors_to_start_are_reported(chapter, story, descriptors):
@@ -110,6 +111,7 @@ def test_too_few_descriptors_to_start_are_reported(chapter, story, descriptors):
         _expect_failure(ended, story, "")
 
 
+@pytest.mark.no_sanitizer("a sanitizer needs descriptors of its own")
 @pytest.mark.fault(64, happened="exit 1")
 @pytest.mark.promise("runtime")
 def test_too_few_descriptors_for_the_workers_are_reported(chapter, story):
