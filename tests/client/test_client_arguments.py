@@ -16,8 +16,11 @@ pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
 def test_help_is_usage_on_stdout(start_client: StartClient, story: Story) -> None:
     client = start_client("--help")
     client.expect_success()
-    for word in ("usage", "--host", "--port", "--guests", "--rounds"):
-        story.check(word in client.out.decode().lower(), f"{word} in its help", "it is not there")
+    usage = client.out.decode()
+    story.check(usage.startswith("Usage: client [OPTION]... [MESSAGE | -]\n"),
+                "'Usage: client [OPTION]... [MESSAGE | -]' as its first line", f"it says:\n{usage}")
+    for word in ("--host", "--port", "--guests", "--rounds"):
+        story.check(word in usage, f"{word} in its help", f"it says:\n{usage}")
 
 
 def test_help_that_cannot_be_written_is_a_failure(start_client: StartClient) -> None:

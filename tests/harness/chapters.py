@@ -56,6 +56,11 @@ class Chapter:
         return self.crowd > 1000
 
     @property
+    def level_triggered(self) -> bool:
+        """Tells epoll whenever it waits for something else; 05 is told once, of every edge."""
+        return self.thousands and not self.runtime
+
+    @property
     def shares_memory(self) -> bool:
         """Between threads: 02 always, 05 with --workers."""
         return self.many_threads or self.runtime

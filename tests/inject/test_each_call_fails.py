@@ -21,7 +21,7 @@ from harness.chapters import VARIANT, Chapter, program
 from harness.machine import THOROUGH
 from harness.peer import echo
 from harness.story import Story
-from harness.visits import StartPeer
+from harness.visits import StartPeer, StartServer
 from inject.runs import ERRANDS, SERVED, TURNED_AWAY, Run, run_client, run_server
 from inject.table import CLIENT, OTHER, SERVER, Table, most_frequent
 
@@ -79,6 +79,28 @@ def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
     story.check(is_right(usual, True), "a run in which nothing fails to be right", f"{usual}")
     _fail_each(story, SERVER, tmp_path, lambda rules, note: run_server(chapter, rules, note),
                is_right)
+
+
+@pytest.mark.promise("level_triggered")
+def test_a_socket_that_epoll_cannot_watch_for_room_is_reported(
+        start_server: StartServer, story: Story, tmp_path: Path) -> None:
+    """In the runs above every echo finds room, so that epoll never hears of a change."""
+    note = tmp_path / "note"
+    fifth = f"epoll_ctl:{errno.ENOMEM}@5"  # after the signals, the listener and two clients
+    server = start_server(env=inject.environment(fifth, str(note)))
+    other, stuck = server.client(), server.client(receive_buffer=16 * 1024)
+    name = stuck.own_address
+    server.log.expect(f"New connection from: {name}")
+    story.check(not note.exists(), "epoll to hear of four descriptors", "there was a fifth call")
+    story.tell("sent without end to the second, and read nothing, until its connection ended")
+    stuck.socket.settimeout(proc.PATIENCE)
+    with pytest.raises(ConnectionError):
+        while True:
+            stuck.socket.send(bytes(64 * 1024))
+    server.errors.expect("Failed to watch socket; err = Cannot allocate memory")
+    server.log.expect(f"Connection closed by {name}")
+    other.say(b"are you still there?")
+    other.finish()
 
 
 @pytest.mark.of_clients

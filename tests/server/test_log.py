@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import sys
 import termios
 from typing import Iterator
 
 import pytest
 
-from harness.machine import THOROUGH
+from harness.machine import THOROUGH, needs_root
 from harness.server import Server
 from harness.story import Story
 
@@ -129,6 +130,36 @@ def test_a_terminal_that_nobody_reads_stops_nobody(start_server, story, terminal
         termios.tcflow(screen.inside, termios.TCOOFF)
         story.tell("stopped the terminal, as Ctrl-S does")
     _come_and_go(server, story, 300)
+    server.signal(signal.SIGTERM)
+    server.expect_exit(0, -signal.SIGTERM)
+
+
+# As su does: the terminal is ours, but its file belongs to root and cannot be opened again.
+# The program is opened before, as it may be in a directory that nobody else may enter.
+_AS_NOBODY = """
+import fcntl, os, sys, termios
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+program = os.open(sys.argv[1], os.O_RDONLY)
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+os.execve(program, sys.argv[1:], os.environ)
+"""
+
+
+@ours
+@pytest.mark.fault(56, happened=goes_on)
+def test_a_terminal_that_belongs_to_another_user_stops_nobody(terminal, start_server, story):
+    """Our own terminal is /dev/tty, too, which everybody may open."""
+    needs_root()
+    screen = terminal()
+    os.fchmod(screen.inside, 0o620)
+    server = start_server(prefix=[sys.executable, "-c", _AS_NOBODY], stdout=screen.inside,
+                          stderr=screen.inside)
+    server.serves_a_new_client()
+    log = os.readlink(f"/proc/{server.process.pid}/fd/1")
+    story.check(log == "/dev/tty", "its log to go to /dev/tty", f"it goes to {log}")
+    termios.tcflow(screen.inside, termios.TCOOFF)
+    story.tell("stopped the terminal, as Ctrl-S does")
+    _come_and_go(server, story, 20)
     server.signal(signal.SIGTERM)
     server.expect_exit(0, -signal.SIGTERM)
 
