@@ -164,6 +164,14 @@ def test_a_timeline_is_drawn_from_its_trace(traced: str) -> None:
     assert draw(traced, trace) == (TOP / traced / "evening.svg").read_text(encoding="utf-8")
 
 
+def test_the_five_evenings_are_drawn_from_their_traces() -> None:
+    drawing = runpy.run_path(str(TOP / "tests" / "trace" / "trace.py"))
+    traces = {way: (TOP / "docs" / "traces" / f"{way}.txt").read_text(encoding="utf-8")
+              for way in drawing["WAYS"]}
+    assert drawing["draw_five"](traces) == \
+        (TOP / "docs" / "five-evenings.svg").read_text(encoding="utf-8")
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="an evening is recorded by strace")
 def test_a_reader_records_an_evening_in_a_picture_of_its_own(tmp_path: Path) -> None:
     """Nothing of the book is overwritten, and no server is left behind."""

@@ -7,6 +7,7 @@
                                      for each thing that lasted or happened, and from that file
                                      alone draws CHAPTER/evening.svg
     trace.py --draw 03-select        draws the book's picture again, from the trace on file
+    trace.py --five                  draws docs/five-evenings.svg, from the five traces on file
 
 Hush is there from second 0 to 4 and says nothing. Blink comes at second 1, says a word, and
 leaves with its echo. Drip comes at second 2, says three words, a second apart, and leaves.
@@ -30,6 +31,9 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 CALLS = {"accept4": "accept", "recvfrom": "recv", "sendto": "send", "pselect6": "select",
          "select": "select", "epoll_wait": "epoll_wait"}
+WAYS = {"01-blocking": "one client at a time", "02-threads": "a thread for each",
+        "03-select": "asks about all", "04-epoll": "told who is ready",
+        "05-async-tasks": "a task for each"}
 SHORT_S = 0.005  # a main thread that sleeps no longer than this has hardly slept
 END_S = 6.0
 
@@ -205,12 +209,17 @@ def client_lane(name: str, events: list[tuple[float, str]]) -> Lane:
     return lane
 
 
-def draw(chapter: str, trace: str) -> str:
+def lanes_of(trace: str) -> tuple[list[Lane], list[Lane]]:
+    """Those of the server, and those of its clients."""
     lines = [line.split() for line in trace.splitlines() if not line.startswith("#")]
-    lanes = server_lanes([line for line in lines if len(line) == 4])
-    for name in ("Hush", "Blink", "Drip"):
-        lanes.append(client_lane(name, [(float(line[0]), line[2]) for line in lines
-                                        if len(line) == 3 and line[1] == name]))
+    return server_lanes([line for line in lines if len(line) == 4]), [
+        client_lane(name, [(float(line[0]), line[2]) for line in lines
+                           if len(line) == 3 and line[1] == name])
+        for name in ("Hush", "Blink", "Drip")]
+
+
+def draw(chapter: str, trace: str) -> str:
+    lanes = sum(lanes_of(trace), [])
     height = 56 * len(lanes) + 66
     told = "\n".join(f"{lane.name}: {lane.note[1]} " + "".join(
         f"{words} from {start:.1f} to {end:.1f}; " for start, end, _, words in lane.bars)
@@ -245,7 +254,59 @@ def draw(chapter: str, trace: str) -> str:
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
+def draw_five(traces: dict[str, str]) -> str:
+    """The threads of all five servers, on one time axis, and the clients that wait."""
+    out, told, top = [], [], 48
+    for chapter, trace in traces.items():
+        server, clients = lanes_of(trace)
+        slept = [line.split()[3] for line in trace.splitlines() if re.match(r"[\d.]+ [\d.]+ ", line)
+                 if float(line.split()[1]) - float(line.split()[0]) > SHORT_S]
+        caption = f"{WAYS[chapter]}: {', '.join(dict.fromkeys(slept))}"
+        told.append(f"{chapter}: {caption}")
+        out.append(f'<text class="b" x="8" y="{top + 14}">{chapter}</text>'
+                   f'<text class="q e" x="350" y="{top + 14}">{caption}</text>')
+        top += 22
+        waiting = [lane for lane in clients if any(bar[2] == "wait" for bar in lane.bars)]
+        for lane in [*server, *waiting]:
+            bars = [bar for bar in lane.bars if bar[2] == "wait" or lane in server]
+            right = x(bars[-1][1]) + 5
+            grid = "".join(f"M{x(at):.0f} {top - 3}v22" for at in range(6) if x(at) < right)
+            out.append(f'<path class="grid" d="{grid}"/>')
+            out += [f'<rect class="{kind}" x="{x(start):.1f}" y="{top}" rx="3" '
+                    f'width="{max(x(end) - x(start), 2):.1f}" height="16"/>'
+                    for start, end, kind, _ in bars]
+            out += [f'<rect class="work" x="{x(at) - 1.5:.1f}" y="{top - 2}" width="3" height="20"/>'
+                    for at, kind in lane.marks if kind == "work"]
+            words = lane.name.removeprefix("a thread ") if lane in server else \
+                f"{lane.name} waits {lane.note[1].split()[1]} s"
+            if lane in waiting or len(server) > 1 and right < 350:
+                out.append(f'<text class="{"w" if lane in waiting else "q"}" x="{right:.0f}" '
+                           f'y="{top + 13}">{words}</text>')
+                told.append(words)
+            top += 22
+        top += 8
+    height = top + 22
+    said = ["Hush", "Blink", "Drip", "Drip", "Drip", ""]
+    axis = "".join(f'<text class="m" x="{x(at):.0f}" y="18">{who}</text>'
+                   f'<text class="q m" x="{x(at):.0f}" y="36">{at}{" s" if at == 5 else ""}</text>'
+                   for at, who in enumerate(said))
+    foot = (f'<rect class="asleep" x="8" y="{top - 3}" width="22" height="16" rx="3"/>'
+            f'<text class="q" x="37" y="{top + 10}">a thread sleeps</text>'
+            f'<rect class="work" x="160" y="{top - 5}" width="3" height="20"/>'
+            f'<text class="q" x="170" y="{top + 10}">it wakes up</text>')
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 {height}" role="img" '
+        'aria-labelledby="t d">', '<title id="t">One evening, five ways of waiting</title>',
+        f'<desc id="d">{"; ".join(told)}</desc>', STYLE,
+        f'<rect width="360" height="{height}" class="paper"/>', axis, *out, foot, "</svg>"]) + "\n"
+
+
 def main(arguments: list[str]) -> None:
+    if arguments == ["--five"]:
+        traces = {way: (TOP / "docs" / "traces" / f"{way}.txt").read_text(encoding="utf-8")
+                  for way in WAYS}
+        (TOP / "docs" / "five-evenings.svg").write_text(draw_five(traces), encoding="utf-8")
+        return
     chapter = arguments[-1] if arguments else ""
     if not (TOP / chapter / "server.c").exists():
         sys.exit("trace: which chapter? For example: make trace CHAPTER=03-select")
