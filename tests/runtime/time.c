@@ -174,6 +174,32 @@ TEST(our_time_out_is_not_the_kernels_etimedout)
     check(two.polls >= 1 && two.drops == 1);
 }
 
+static long busy_poll(struct future *future, struct waker *waker)
+{
+    (void)future;
+    while (coop_proceed(waker, 0))
+        continue;
+    return PENDING;
+}
+
+TEST(a_limit_ends_work_that_uses_up_every_turn)
+{
+    static const struct future_vtable vtable = {busy_poll, NULL};
+    struct future busy = {&vtable};
+    struct timeout limit = timeout(&busy, 100);
+    struct bell waiting = bell();
+    long result = PENDING;
+
+    check(future_poll(&limit.future, &waiting.waker) == PENDING);
+    pass(101);
+    turn();
+    for (int turns = 0; turns < 3 && result == PENDING; turns++) {
+        coop_budget = COOP_BUDGET;
+        result = future_poll(&limit.future, &waiting.waker);
+    }
+    check(result == TIMED_OUT);
+}
+
 /* What arrived while the process was stopped counts more than the limit. */
 TEST(a_limit_that_ran_out_while_the_process_was_stopped_looks_once_more)
 {
