@@ -6,6 +6,7 @@ every other test; .ci/run does it with -Werror, with gcc and clang."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,22 @@ def test_common_is_the_same_in_each_chapter():
         for name in files(first):
             same = (first / name).read_bytes() == (other / name).read_bytes()
             assert same, f"diff {first / name} {other / name}"
+
+
+def test_a_connection_and_a_conversation_are_the_same_in_03_and_04():
+    for name in ("connection.c", "connection.h", "conversation.c", "conversation.h"):
+        select, epoll = (REPOSITORY / chapter / name for chapter in ("03-select", "04-epoll"))
+        assert select.read_bytes() == epoll.read_bytes(), f"diff {select} {epoll}"
+
+
+def test_a_listener_is_opened_by_the_same_text_in_01_to_04():
+    """From its comment to the closing brace, so that `diff` never shows it."""
+    texts = {name: re.search(r"/\* Listens on the first .*?^static int open_listener.*?^}",
+                             (REPOSITORY / name / "server.c").read_text(), re.M | re.S)
+             for name in NAMES[:4]}
+    first = texts[NAMES[0]]
+    for name, text in texts.items():
+        assert first and text and text[0] == first[0], f"open_listener in {NAMES[0]} and {name}"
 
 
 def test_a_chapters_name_leaves_its_programs_at_the_top(whole, story, compiler):
