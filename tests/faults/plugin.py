@@ -16,6 +16,7 @@ Where the end depends on the chapter, the test says it: story.outcome("refused")
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Iterator, Mapping
@@ -98,12 +99,25 @@ def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
     story = getattr(item, "funcargs", {}).get("story")
     for mark in item.iter_markers("fault"):
         chapter = getattr(params.get("chapter"), "name", mark.kwargs.get("chapter"))
-        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", SERVED)
+        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", "served")
         for number in mark.args:
             if number not in BY_NUMBER or chapter not in CHAPTERS:
                 raise pytest.UsageError(f"{item.nodeid}: docs/faults.md has no place for "
                                         f"fault({number}, chapter={chapter!r})")
             yield number, chapter, outcome if outcome != "served" else SERVED
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.option.fault
+    if not wanted:
+        return
+    if wanted not in BY_NUMBER:
+        raise pytest.UsageError(f"there is no fault {wanted}; there are "
+                                + ", ".join(map(str, BY_NUMBER)))
+    rows = {item: {number for mark in item.iter_markers("fault") for number in mark.args}
+            for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if wanted not in rows[item]])
+    items[:] = [item for item in items if wanted in rows[item]]
 
 
 class Faults:
@@ -113,12 +127,8 @@ class Faults:
         self.unfinished: set[Place] = set()  # a test of it was skipped, or failed
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        wanted = self.config.option.fault
-        rows = {item: {number for number, _, _ in about(item)} for item in items}
-        if wanted:
-            others = [item for item in items if wanted not in rows[item]]
-            items[:] = [item for item in items if wanted in rows[item]]
-            self.config.hook.pytest_deselected(items=others)
+        for item in items:
+            list(about(item))  # a mark for which there is no place
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
@@ -180,7 +190,8 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "fault(number, ..., happened='served', chapter=''): "
-                            "a row of docs/faults.md, and what its cell says if this passes")
-    if not (config.getoption("server", None) or config.getoption("client", None)):
+    """Where programs are held against no page, --fault works all the same."""
+    option = config.option
+    config.pluginmanager.register(sys.modules[__name__])
+    if not (option.server or option.client or option.behaviour):
         config.pluginmanager.register(Faults(config))
