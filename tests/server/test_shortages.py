@@ -5,13 +5,14 @@ What becomes of each single call that fails is tried in tests/inject."""
 from __future__ import annotations
 
 import errno
-import os
+from pathlib import Path
 
 import pytest
 
 import inject
 from harness import proc
 from harness.client import MIB, Crowd, fill
+from harness.machine import library
 from harness.proc import PATIENCE
 
 
@@ -100,17 +101,10 @@ def test_without_threads_a_connection_is_turned_away_and_the_next_is_served(star
 
 @pytest.mark.promise("many_threads")
 @pytest.mark.no_sanitizer("both want to be loaded first")
-def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(
-        start_server, story, tmp_path):
+def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(start_server):
     """glibc takes what libraries declare as thread-local from the stack of each thread."""
-    source = tmp_path / "library.c"
-    source.write_text('__thread char much[120 * 1024] __attribute__((tls_model("initial-exec")));')
-    library = source.with_suffix(".so")
-    proc.run([os.environ.get("CC") or "cc", "-shared", "-fPIC", str(source),
-              "-o", str(library)], within=60)
-    story.check(library.exists(), "to make a library with 120 KiB of thread-local memory",
-                "the compiler could not")
-    server = start_server(env={"LD_PRELOAD": str(library)})
+    source = Path(__file__).with_name("much.c")
+    server = start_server(env={"LD_PRELOAD": str(library(source))})
     client = server.client()
     client.say(b"x" * MIB)
     client.finish()
