@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from typing import Any, Optional
+from typing import Any, Iterator
 
 import pytest
 
@@ -35,17 +35,14 @@ class Progress:
         count = f"{self._done}/{self._all}" if self._all else f"{self._done}"
         self._show(f"[{count}] {readable(nodeid)}")
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: Any) -> Optional[tuple[str, str, str]]:
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_report_teststatus(self, report: Any) -> Iterator[None]:
+        """Counted as ever, but without a letter."""
+        outcome: Any = yield
+        outcome.force_result((outcome.get_result()[0], "", ""))
         if report.failed:
             self._show("")
             self._reporter._tw.line(f"failed: {readable(report.nodeid)}", red=True)
-            return ("failed" if report.when == "call" else "error", "", "")
-        if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
-            return "passed", "", ""
-        if report.skipped:
-            return "xfailed" if hasattr(report, "wasxfail") else "skipped", "", ""
-        return None
 
     def pytest_sessionfinish(self) -> None:
         self._show("")

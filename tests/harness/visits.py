@@ -68,10 +68,11 @@ in_modes_that_compare = _in_modes((MESSAGE, CROWD))
 
 # ---- right, in its own way -----------------------------------------------------------------
 
-def byte_by_byte(conversation: Conversation) -> None:
+def byte_by_byte(conversation: Conversation, pause: float = 0) -> None:
     """echoes byte by byte"""
     for data in conversation.chunks():
         for byte in data:
+            time.sleep(pause)
             conversation.send(bytes([byte]))
 
 
@@ -84,10 +85,7 @@ def late(conversation: Conversation) -> None:
 
 def trickling(conversation: Conversation) -> None:
     """echoes a byte every second of the fast clock"""
-    for data in conversation.chunks():
-        for byte in data:
-            time.sleep(1 / FAST)  # to be slow is what it is for
-            conversation.send(bytes([byte]))
+    byte_by_byte(conversation, pause=1 / FAST)
 
 
 def together(count: int) -> Script:
