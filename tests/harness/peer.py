@@ -1,6 +1,11 @@
 """The other direction: a scripted peer that a client talks to, and a chapter's ./client.
 
-A script is a function that serves one connection, in a thread of its own; see echo().
+A script is a function that serves one connection, in a thread of its own:
+
+    def test_a_server_that_stops_short(start_peer, start_client):
+        peer = start_peer(echo)
+        client = start_client("Hello", peer=peer)
+        client.expect_success()
 """
 
 from __future__ import annotations
@@ -40,7 +45,12 @@ class Conversation:
 
     def chunks(self) -> Iterator[bytes]:
         """What the client sends, until it ends its side."""
-        return iter(lambda: self.socket.recv(CHUNK), b"")
+        while True:
+            data = self.socket.recv(CHUNK)
+            if not data:
+                self.peer.note_end()
+                return
+            yield data
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -73,7 +83,7 @@ class Peer:
         self.story, self.script = story, script
         self.what = script.__doc__ or script.__name__
         self.over = threading.Event()
-        self.connections = 0
+        self.connections = self.open = self.most_open = 0
         self._news = threading.Condition()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -81,8 +91,7 @@ class Peer:
         self._listener = socket.create_server((host, 0), family=family, backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         story.tell(f"started a peer at port {self.port}: it {self.what}")
-        story.witnesses.append(lambda: f"\nThe peer, which {self.what}, has seen "
-                               f"{self.connections} connections.")
+        story.witnesses.append(self._testimony)
         self._start(self._accept)
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
@@ -99,6 +108,8 @@ class Peer:
                 with self._news:
                     conversation = Conversation(self, connection, self.connections)
                     self.connections += 1
+                    self.open += 1
+                    self.most_open = max(self.most_open, self.open)
                     self._news.notify_all()
                 self._start(self._serve, conversation)
 
@@ -106,6 +117,11 @@ class Peer:
         with contextlib.suppress(OSError):  # the client is gone
             self.script(conversation)
         conversation.socket.close()
+
+    def note_end(self) -> None:
+        with self._news:
+            self.open -= 1
+            self._news.notify_all()
 
     def wait_for_connections(self, count: int) -> None:
         """For scripts: until so many have come, or the test is over."""
@@ -116,6 +132,10 @@ class Peer:
         with self._news:
             came = self._news.wait_for(lambda: self.connections >= count, PATIENCE)
         self.story.check(came, f"{count} connections at the peer", f"{self.connections} came")
+
+    def _testimony(self) -> str:
+        return (f"\nThe peer, which {self.what}, has seen {self.connections} connections, "
+                f"at most {self.most_open} at once.")
 
     def stop(self) -> None:
         self.over.set()
@@ -185,16 +205,11 @@ class ClientProgram(Program):
 
     @property
     def out(self) -> bytes:
-        return self._written(1)
+        return _all_of(self._files[1])
 
     @property
     def err(self) -> str:
-        return self._written(2).decode("utf-8", "replace")
-
-    def _written(self, descriptor: int) -> bytes:
-        """Without moving the position, which the program shares with us."""
-        file = self._files[descriptor].fileno()
-        return os.pread(file, os.fstat(file).st_size, 0)
+        return _all_of(self._files[2]).decode("utf-8", "replace")
 
     def said(self) -> Sequence[tuple[str, str]]:
         out = self.out.decode("utf-8", "backslashreplace")
@@ -279,3 +294,8 @@ class ClientProgram(Program):
             with contextlib.suppress(BrokenPipeError):
                 if pipe:
                     pipe.close()
+
+
+def _all_of(file: IO[bytes]) -> bytes:
+    """Without moving the position, which the program shares with us."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)

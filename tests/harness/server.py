@@ -129,14 +129,14 @@ class Server(Program):
         return proc.private_memory(self.pids)
 
     def expect_descriptors(self, at_most: int) -> None:
-        self.story.check(proc.eventually(lambda: self.descriptors() <= at_most),
-                         f"no more than the {at_most} descriptors that were open before",
-                         f"{self.descriptors()} are open: some are never closed")
+        self._expect(self.descriptors, at_most, "descriptors", "are open: some are never closed")
 
     def expect_threads(self, at_most: int) -> None:
-        self.story.check(proc.eventually(lambda: self.threads() <= at_most),
-                         f"no more than the {at_most} threads that there were before",
-                         f"there are {self.threads()}: some never end")
+        self._expect(self.threads, at_most, "threads", "run: some never end")
+
+    def _expect(self, count: Callable[[], int], at_most: int, what: str, but: str) -> None:
+        self.story.check(proc.eventually(lambda: count() <= at_most),
+                         f"no more than the {at_most} {what} of before", f"{count()} {but}")
 
     def expect_no_zombies(self) -> None:
         zombies = lambda: proc.session_members(self.process.pid, zombies=True)

@@ -68,11 +68,10 @@ in_modes_that_compare = _in_modes((MESSAGE, CROWD))
 
 # ---- right, in its own way -----------------------------------------------------------------
 
-def byte_by_byte(conversation: Conversation, pause: float = 0) -> None:
+def byte_by_byte(conversation: Conversation) -> None:
     """echoes byte by byte"""
     for data in conversation.chunks():
         for byte in data:
-            time.sleep(pause)
             conversation.send(bytes([byte]))
 
 
@@ -85,7 +84,10 @@ def late(conversation: Conversation) -> None:
 
 def trickling(conversation: Conversation) -> None:
     """echoes a byte every second of the fast clock"""
-    byte_by_byte(conversation, pause=1 / FAST)
+    for data in conversation.chunks():
+        for byte in data:
+            time.sleep(1 / FAST)  # to be slow is what it is for
+            conversation.send(bytes([byte]))
 
 
 def together(count: int) -> Script:
