@@ -76,7 +76,7 @@ FAULTS = (
     only_in(TASKS, 42, "the end with tasks pending", "100 tasks"),
     Fault(43, "the port is in use, or was just now", "started twice; restarted"),
     Fault(44, "bad ports", '"", abc, -1, 65536, 80x, 1e3'),
-    Fault(45, "a port that needs root", "port 80, as nobody"),
+    Fault(45, "a port that needs root", "port 80, without the right to it"),
     Fault(46, "IPv6 and names", "::1, localhost, an unknown name"),
     Fault(48, "a client that connects to itself", "one port to hand out, and no server"),
     Fault(50, "nobody reads the log", "an unread pipe, 1,200 connections"),

@@ -168,15 +168,12 @@ class Server(Program):
 
     # ---- signals ----
 
-    def pause(self) -> None:
-        self.signal(signal.SIGSTOP)
-        asleep = proc.eventually(lambda: all(proc.state(p) in ("T", "gone") for p in self.pids))
-        self.story.check(asleep, "the server to stop", f"it is {proc.state(self.process.pid)}")
-
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """What happens inside has all happened when the server looks again."""
-        self.pause()
+        self.signal(signal.SIGSTOP)
+        asleep = proc.eventually(lambda: all(proc.state(p) in ("T", "gone") for p in self.pids))
+        self.story.check(asleep, "the server to stop", f"it is {proc.state(self.process.pid)}")
         try:
             yield
         finally:
