@@ -107,7 +107,7 @@ def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(server, stor
 @clean
 def test_a_second_signal_ends_it_at_once(start_server, story):
     """Unless it follows the first within half a second."""
-    server = start_server(clock=5)
+    server = start_server(clock=2)
     server.client().fill()
     server.signal(signal.SIGTERM)
     server.expect_closed_listener()
@@ -204,7 +204,7 @@ def test_a_signal_that_was_ignored_at_start_stays_ignored(start_server, chapter)
 @pytest.mark.fault(59, happened="served")
 def test_connections_are_cut_after_five_seconds_of_running_time(start_server, story):
     """Of two servers one runs into its limit. The other is stopped (SIGSTOP) all that time."""
-    limited, stopped = (start_server(clock=10) for _ in range(2))
+    limited, stopped = (start_server(clock=5) for _ in range(2))
     client = stopped.client(receive_buffer=16 * 1024)
     client.fill()
     stopped.signal(signal.SIGTERM)

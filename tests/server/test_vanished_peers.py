@@ -20,7 +20,7 @@ def test_a_peer_that_vanishes_is_noticed_by_a_time_limit_only(
         start_server, story, chapter, network):
     """TCP alone sends nothing while nobody talks, and so it learns nothing."""
     place = network()
-    limit = ["--idle-timeout", "3"] if chapter.runtime else []
+    limit = ["--idle-timeout", "5"] if chapter.runtime else []
     server = start_server(*limit, network=place, clock=10)
     before = server.descriptors()
     client = server.client()
