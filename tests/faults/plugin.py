@@ -137,19 +137,19 @@ class Faults:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Iterator[None]:
-        outcome = yield
-        if outcome.excinfo or self.config.option.collectonly or hasattr(self.config, "workerinput"):
+        outcome, config = (yield), self.config
+        if outcome.excinfo or config.option.collectonly or hasattr(config, "workerinput"):
             return
         text = PAGE.read_text("utf-8")
         page = read(text)
         whole = set(page) - self.unfinished if self.is_whole() else set()
-        if self.config.option.write_faults:
+        if config.option.write_faults:
             PAGE.write_text(write(text, together(self.seen, page, whole)), "utf-8")
             return
         found = differences(self.seen, page, whole)
         if found:  # which counts as one failed test
             where = ("docs/faults.md", None, "says what the tests have seen")
-            self.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
+            config.hook.pytest_runtest_logreport(report=pytest.TestReport(
                 nodeid="::".join(where[::2]), location=where, keywords={}, outcome="failed",
                 when="call", longrepr="\n".join(
                     [*found, "(pytest tests/ --write-faults writes the page anew)"])))

@@ -12,7 +12,7 @@ import threading
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import IO, TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
 if TYPE_CHECKING:  # the bench uses this module, where there may be no pytest
     from .story import Story
@@ -268,7 +268,8 @@ def inherited_by_children(pid: int) -> list[str]:
     found = []
     for name in _descriptor_entries(pid):
         with contextlib.suppress(OSError):  # closed meanwhile
-            flags = re.search(r"^flags:\s*(\d+)", (PROC / f"{pid}/fdinfo/{name}").read_text(), re.M)
+            about = (PROC / f"{pid}/fdinfo/{name}").read_text()
+            flags = re.search(r"^flags:\s*(\d+)", about, re.M)
             if int(name) > 2 and flags and not int(flags[1], 8) & os.O_CLOEXEC:
                 found.append(f"{name}, a {os.readlink(PROC / f'{pid}/fd/{name}').split(':')[0]}")
     return sorted(found)

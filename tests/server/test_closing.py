@@ -50,6 +50,7 @@ def test_idle_clients_see_an_orderly_end(server):
 
 @clean
 @pytest.mark.fault(58, happened="all of it echoed")
+@pytest.mark.no_inject("an accept that reports EAGAIN says that nobody waits", "eagain")
 @pytest.mark.parametrize("count", [1, 300])
 def test_what_was_sent_before_the_signal_comes_back(server, story, count):
     """All of it has happened when the server looks: connections wait in the backlog, bytes in
