@@ -37,6 +37,7 @@ def test_without_descriptors_connections_wait_and_none_is_lost(server, story):
 
 @pytest.mark.ours_only("the line on stderr")
 @pytest.mark.promise("at_once")
+@pytest.mark.no_inject("an accept that reports EAGAIN ends it", "eagain")
 def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(start_server, story):
     """It lasts for four back-offs of 100 ms. (A thread that starts may hold a descriptor for
     a moment, in libc, so that one shortage begins twice.)"""
