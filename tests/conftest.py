@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     faults.add_options(parser)
 
 
+@pytest.hookimpl(trylast=True)  # report needs pytest's own reporter
 def pytest_configure(config: pytest.Config) -> None:
     if sys.version_info < (3, 9) or int(pytest.__version__.split(".")[0]) < 7:
         pytest.exit("these tests need Python 3.9 and pytest 7, or newer; this is Python "
@@ -62,16 +63,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for option in ("--server", "--client"):
         if "{port}" not in config.getoption(option) and config.getoption(option):
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
-    config.pluginmanager.register(report)
-    config.pluginmanager.register(early)
-    faults.configure(config)
+    for plugin in (report, early, *report.progress(config), *faults.plugins(config)):
+        config.pluginmanager.register(plugin)
     _be_an_ordinary_process()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    if report.Progress.wanted(session.config):
-        session.config.pluginmanager.register(report.Progress(session.config))
 
 
 def _be_an_ordinary_process() -> None:

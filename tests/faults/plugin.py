@@ -169,8 +169,8 @@ def add_options(parser: pytest.Parser) -> None:
                      help="only the tests about this row of docs/faults.md")
 
 
-def configure(config: pytest.Config) -> None:
+def plugins(config: pytest.Config) -> list[object]:
     """Other programs are held against no page, but --fault picks tests for them, too."""
-    config.pluginmanager.register(sys.modules[__name__])
-    if not (config.option.server or config.option.client or config.option.behaviour):
-        config.pluginmanager.register(Faults(config))
+    option = config.option
+    ours = not (option.server or option.client or option.behaviour)
+    return [sys.modules[__name__], *([Faults(config)] if ours else [])]

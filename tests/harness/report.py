@@ -11,6 +11,16 @@ from typing import Any, Iterator
 import pytest
 
 
+def progress(config: pytest.Config) -> "list[Progress]":
+    """Not where pytest has been asked for more, or for less."""
+    option = config.option
+    wanted = (config.pluginmanager.hasplugin("terminalreporter") and sys.stdout.isatty()
+              and os.environ.get("TERM", "dumb") != "dumb" and option.verbose == 0 and option.capture != "no"
+              and not (option.collectonly or option.usepdb or option.setupshow)
+              and not hasattr(config, "workerinput"))
+    return [Progress(config)] if wanted else []
+
+
 class Progress:
     """At a terminal: one line that is written again and again. A failure leaves a line."""
 
@@ -18,14 +28,6 @@ class Progress:
         self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
         self._reporter.showfspath = False  # instead of pytest's dots
         self._done = self._all = 0
-
-    @staticmethod
-    def wanted(config: pytest.Config) -> bool:
-        quiet = config.option.verbose == 0 and not config.option.collectonly
-        return (quiet and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-                and not config.option.usepdb and config.option.capture != "no"
-                and not config.option.setupshow and not hasattr(config, "workerinput")
-                and config.pluginmanager.hasplugin("terminalreporter"))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._all = len(session.items)
