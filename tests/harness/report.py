@@ -14,10 +14,10 @@ import pytest
 def progress(config: pytest.Config) -> "list[Progress]":
     """Not where pytest has been asked for more, or for less."""
     option = config.option
-    wanted = (config.pluginmanager.hasplugin("terminalreporter") and sys.stdout.isatty()
-              and os.environ.get("TERM", "dumb") != "dumb" and option.verbose == 0 and option.capture != "no"
-              and not (option.collectonly or option.usepdb or option.setupshow)
-              and not hasattr(config, "workerinput"))
+    other = (option.verbose or option.capture == "no" or option.collectonly or option.usepdb
+             or option.setupshow or hasattr(config, "workerinput"))
+    wanted = (not other and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+              and config.pluginmanager.hasplugin("terminalreporter"))
     return [Progress(config)] if wanted else []
 
 
@@ -38,10 +38,13 @@ class Progress:
         self._show(f"[{count}] {readable(nodeid)}")
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_report_teststatus(self, report: Any) -> Iterator[None]:
+    def pytest_report_teststatus(self) -> Iterator[None]:
         """Counted as ever, but without a letter."""
         outcome: Any = yield
-        outcome.force_result((outcome.get_result()[0], "", ""))
+        category, _, word = outcome.get_result()
+        outcome.force_result((category, "", word))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self._show("")
             self._reporter._tw.line(f"failed: {readable(report.nodeid)}", red=True)
