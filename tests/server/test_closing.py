@@ -42,7 +42,7 @@ def test_idle_clients_see_an_orderly_end(server):
     stuck, *idle = server.crowd(4)
     idle[0].say(b"and I spoke")
     stuck.fill()
-    server.signal(signal.SIGINT)
+    server.signal(signal.SIGTERM)
     for client in idle:
         client.expect_end()
     stuck.expect_end()
@@ -73,7 +73,7 @@ def test_a_transfer_goes_on_to_its_end(server, story):
     """The client always sends more before it reads more, so that it never seems to be done."""
     client = server.client()
     client.fill()
-    server.signal(signal.SIGTERM)
+    server.signal(signal.SIGINT)
     rest = random_bytes(15, MIB)  # on a busy machine, too, done within the limit
     story.tell(f"{client.name} went on: 1 MiB more, reading as little as possible meanwhile")
     done = 0
