@@ -22,6 +22,7 @@ each_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM],
                                       ids=lambda number: number.name)
 served = pytest.mark.fault(15, happened="ends in order")
 nobody_waits = pytest.mark.no_inject("an accept that reports EAGAIN says so", "eagain")
+by_the_megabyte = pytest.mark.no_inject("megabytes, byte by byte", "cut")
 LIMIT = 5.0  # seconds of running time after which connections are cut, by the contract
 
 
@@ -52,6 +53,7 @@ def test_idle_clients_see_an_orderly_end(server):
 @clean
 @pytest.mark.fault(58, happened="all of it echoed")
 @nobody_waits
+@by_the_megabyte
 @pytest.mark.parametrize("count", [1, 300])
 def test_what_was_sent_before_the_signal_comes_back(server, story, count):
     """All of it has happened when the server looks: connections wait in the backlog, bytes in
@@ -120,6 +122,7 @@ def test_a_second_signal_ends_it_at_once(start_server, story):
 
 @clean
 @nobody_waits
+@by_the_megabyte
 @pytest.mark.fault(4, happened="ends in order")
 def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(server, story):
     """To close a socket with unread bytes in it is a reset, which destroys the echo that is

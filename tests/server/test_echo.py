@@ -6,6 +6,8 @@ import pytest
 
 from harness.client import MIB, converse, random_bytes
 
+by_the_megabyte = pytest.mark.no_inject("megabytes, byte by byte", "cut")
+
 
 def test_one_message_comes_back(server):
     client = server.client()
@@ -38,6 +40,7 @@ def test_any_bytes_come_back_unchanged(server, message):
     client.finish()
 
 
+@by_the_megabyte
 @pytest.mark.fault(20)
 def test_messages_of_one_mebibyte_go_to_and_fro(server):
     client = server.client()
@@ -46,6 +49,7 @@ def test_messages_of_one_mebibyte_go_to_and_fro(server):
     client.finish()
 
 
+@by_the_megabyte
 @pytest.mark.fault(34)
 def test_64_mebibytes_stream_through(server, story):
     client = server.client()
@@ -54,6 +58,7 @@ def test_64_mebibytes_stream_through(server, story):
     client.expect_end()
 
 
+@by_the_megabyte
 @pytest.mark.thorough
 @pytest.mark.fault(34)
 def test_a_gibibyte_streams_through_in_bounded_memory(server, story):

@@ -107,7 +107,7 @@ def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(start_ser
     source = Path(__file__).with_name("much.c")
     server = start_server(env={"LD_PRELOAD": str(library(source))})
     client = server.client()
-    client.say(b"x" * MIB)
+    client.say(b"x" * 100_000)
     client.finish()
     server.serves_a_new_client()
 

@@ -101,6 +101,10 @@ def test_200_slow_talkers_hold_up_nobody(server, story):
 
 # ---- floods: judged by counts, not by time ------------------------------------------------
 
+by_the_megabyte = pytest.mark.no_inject("megabytes, byte by byte", "cut")
+
+
+@by_the_megabyte
 @pytest.mark.fault(21)
 @pytest.mark.promise("at_once")
 def test_a_flood_holds_up_nobody(server, story):
@@ -124,6 +128,7 @@ def test_a_flood_holds_up_nobody(server, story):
                 f"the server echoed {wait / MIB:.1f} MiB of the flood for them")
 
 
+@by_the_megabyte
 @pytest.mark.fault(21)
 @pytest.mark.promise("at_once")
 def test_of_several_floods_none_starves(server, story):

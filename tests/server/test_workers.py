@@ -128,7 +128,7 @@ def test_each_worker_gets_its_share(start_server):
     crowd += server.crowd(396)
     _expect_shares(server, before, range(98, 103))
     server.expect_idle("with 400 silent connections")
-    crowd.say_at_once([bytes([number % 256]) * 50_000 for number in range(400)])
+    crowd.say_at_once([bytes([number % 256]) * 5_000 for number in range(400)])
     crowd.finish()
 
 
