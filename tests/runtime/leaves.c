@@ -297,3 +297,56 @@ TEST(a_leaf_that_need_not_wait_asks_the_budget)
 {
     ask_all(ask_without_budget, ONE);
 }
+
+/* ---- beside work that uses up every turn ------------------------------------------- */
+
+struct beside {
+    struct future future;
+    struct async async;
+    struct future busy;
+};
+
+static long busy_poll(struct future *future, struct waker *waker)
+{
+    (void)future;
+    while (coop_proceed(waker, 0))
+        continue;
+    return PENDING;
+}
+
+static long beside_poll(struct future *future, struct waker *waker)
+{
+    struct beside *self = (struct beside *)future;
+    long number;
+
+    ASYNC_BEGIN;
+    AWAIT_UNTIL(number, &self->busy, &first.future);
+    ASYNC_END;
+    return number;
+}
+ASYNC_VTABLE(beside);
+
+static void ask_beside_busy_work(const struct leaf *leaf)
+{
+    static const struct future_vtable busy_vtable = {busy_poll, NULL};
+    struct beside beside = {{&beside_vtable}, {0}, {&busy_vtable}};
+    struct bell waiting = bell();
+    long number = PENDING;
+
+    leaf->make(&first);
+    coop_budget = 0; /* the work has had no turn yet, so its PENDING means nothing */
+    check(future_poll(&beside.future, &waiting.waker) == PENDING);
+    coop_budget = COOP_BUDGET;
+    check(future_poll(&beside.future, &waiting.waker) == PENDING);
+    make_it_happen(leaf);
+    for (int turns = 0; turns < 3 && number == PENDING; turns++) {
+        coop_budget = COOP_BUDGET;
+        number = future_poll(&beside.future, &waiting.waker);
+    }
+    check(number == INTERRUPTED);
+}
+
+TEST(a_leaf_beside_work_that_uses_up_every_turn_is_asked_all_the_same)
+{
+    ask_all(ask_beside_busy_work, ONE);
+}
