@@ -81,6 +81,7 @@ DO(a_task, start(&counts.handle, probe, probe(&counts)); turn())
 DO(a_detached_task, start(NULL, probe, probe(&counts)); turn())
 
 DO(data, check(say(&pair, "ab") == 2))
+DO(the_end_of_input, check(shutdown(pair.other, SHUT_WR) == 0))
 DO(room, check(hear(&pair) > 0))
 DO(connections, connect_to(&here); connect_to(&here))
 DO(a_message, inbox_send(&inbox, &message))
@@ -109,6 +110,11 @@ LEAF(offload, offload(work, NULL))
 LEAF(timeout, timeout(inner_sleep(at), 10000))
 LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10000))
 
+static void make_drain(union any *at)
+{
+    at->read = tcp_drain(&pair.stream, &byte, 1);
+}
+
 enum sharing { ONE, EACH_ITS_OWN, ALL };
 static const struct leaf {
     const char *name;
@@ -118,6 +124,7 @@ static const struct leaf {
     enum sharing sharing; /* for two of them: impossible; two events; the same event */
 } leaves[] = {
     {"tcp_read", a_stream, make_read, data, ALL},
+    {"tcp_drain", a_stream, make_drain, the_end_of_input, ALL},
     {"tcp_write_all", a_full_stream, make_write_all, room, ALL},
     {"tcp_accept", a_listener, make_accept, connections, ALL},
     {"tcp_idle", a_stream, make_idle, data, ALL},
