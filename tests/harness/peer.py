@@ -179,11 +179,11 @@ class ClientProgram(Program):
         if command:  # it takes the port wherever its command has it, and nothing else
             port = arguments[arguments.index("--port") + 1]
             command = [word.replace("{port}", port) for word in command]
-        self.started_at = time.monotonic()
         super().__init__(chapter, story, arguments, command, told=told,
                          stdin=self._files[0] if isinstance(stdin, bytes) else stdin,
                          stdout=self._files[1] if stdout is None else stdout,
                          stderr=self._files[2], **options)
+        self._started = time.time()
 
     @property
     def out(self) -> bytes:
@@ -197,6 +197,11 @@ class ClientProgram(Program):
         """Without moving the position, which the program shares with us."""
         file = self._files[number].fileno()
         return os.pread(file, os.fstat(file).st_size, 0)
+
+    def lasted(self) -> float:
+        """Seconds from its start to its last words, by the clock that files have."""
+        ends = [os.fstat(file.fileno()).st_mtime for file in self._files[1:]]
+        return max(ends) - self._started
 
     def said(self) -> Sequence[tuple[str, str]]:
         out = self.out.decode("utf-8", "backslashreplace")
