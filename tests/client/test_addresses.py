@@ -11,9 +11,9 @@ import inject
 from harness import machine
 from harness.network import Network
 from harness.peer import echo
+from harness.server import StartServer
 from harness.story import Story
-from harness.visits import (MODES, Mode, StartClient, StartPeer, StartServer, full_backlog,
-                            in_every_mode)
+from harness.visits import (MODES, Mode, StartClient, StartPeer, full_backlog, in_every_mode)
 
 pytestmark = pytest.mark.of_clients
 ours = pytest.mark.ours_only("where its client looks for a server")

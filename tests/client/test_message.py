@@ -10,9 +10,9 @@ import pytest
 
 from harness import proc
 from harness.peer import ClientProgram
-from harness.server import Server
+from harness.server import Server, StartServer
 from harness.story import Story
-from harness.visits import StartClient, StartPeer, StartServer, in_pieces
+from harness.visits import StartClient, StartPeer, in_pieces
 
 pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
 
@@ -55,7 +55,7 @@ def test_help_is_usage_on_stdout(start_client: StartClient, story: Story) -> Non
     client.expect_success()
     usage = client.out.decode()
     story.check(usage.startswith("Usage: client [OPTION]... [MESSAGE | -]\n"),
-                "'Usage: client [OPTION]... [MESSAGE | -]' as its first line", f"it says:\n{usage}")
+                "how it is called on its first line", f"it says:\n{usage}")
     for word in ("--host", "--port", "--guests", "--rounds"):
         story.check(word in usage, f"{word} in its help", f"it says:\n{usage}")
 

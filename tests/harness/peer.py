@@ -1,11 +1,6 @@
 """The other direction: a scripted peer that a client talks to, and a chapter's ./client.
 
-A script is a function that serves one connection, in a thread of its own:
-
-    def test_a_server_that_stops_short(start_peer, start_client):
-        peer = start_peer(echo)
-        client = start_client("Hello", peer=peer)
-        client.expect_success()
+A script is a function that serves one connection, in a thread of its own; see echo().
 """
 
 from __future__ import annotations

@@ -17,11 +17,9 @@ import pytest
 
 from .chapters import Chapter
 from .peer import ClientProgram, Conversation, Peer, Script, echo, hold
-from .server import Server
 
 StartClient = Callable[..., ClientProgram]
 StartPeer = Callable[..., Peer]
-StartServer = Callable[..., Server]
 
 WRONG = b"\xff"  # no message of the tests contains it
 

@@ -79,8 +79,8 @@ write           EINTR | EIO EAGAIN EDQUOT EFBIG ENOSPC EPERM EPIPE
 """)]
 
 # What else the programs call: it cannot fail, or it has nothing to do with the system.
-OTHER = (r"_.*|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?|exit|abort|free|usleep"
-         r"|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)|sem_\w+|munmap|mallopt"
-         r"|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|gai_strerror|freeaddrinfo"
+OTHER = (r"_.*|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?|exit|abort|free"
+         r"|usleep|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)|sem_\w+|munmap"
+         r"|mallopt|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|gai_strerror|freeaddrinfo"
          r"|nanosleep|tcgetsid|ioctl|clock_gettime|getenv|raise|program_invocation_short_name"
          r"|std(in|out|err)|opt(ind|arg)")

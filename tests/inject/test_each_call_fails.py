@@ -28,9 +28,9 @@ from harness import proc
 from harness.chapters import VARIANT, Chapter, program
 from harness.machine import THOROUGH
 from harness.peer import ClientProgram, echo
-from harness.server import LISTENING, Server
+from harness.server import LISTENING, Server, StartServer
 from harness.story import Story
-from harness.visits import StartPeer, StartServer
+from harness.visits import StartPeer
 from inject.table import CLIENT, OTHER, SERVER, Failure
 
 pytestmark = [
@@ -61,7 +61,8 @@ def calls_of(program: Path) -> set[str]:
     if listed.returncode != 0:
         pytest.skip("nm cannot list the calls here")
     names = {line.split()[-1].partition("@")[0] for line in listed.stdout.splitlines()}
-    return {re.sub(r"__(\w+)_chk", r"\1", name) for name in names} | {"malloc", "calloc", "realloc"}
+    names |= {"malloc", "calloc", "realloc"}
+    return {re.sub(r"__(\w+)_chk", r"\1", name) for name in names}
 
 
 def wanted(table: Iterable[Failure], program: Path) -> list[Failure]:
