@@ -244,7 +244,8 @@ static bool refused(const char *call, int fd)
     int error = injected(call);
     if (error == 0 && one_in_n("eintr"))
         error = EINTR;
-    if (error == 0 && fd >= 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 && one_in_n("eagain"))
+    if (error == 0 && fd >= 0 && fd < MAX_FD && one_in_n("eagain") &&
+        (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0)
         error = EAGAIN;
     if (error == EAGAIN)
         rearm(fd);
@@ -359,8 +360,9 @@ int select(int count, fd_set *in, fd_set *out, fd_set *other, struct timeval *li
 
 int epoll_wait(int epoll_fd, struct epoll_event *events, int size, int ms)
 {
-    size = setting("cut") != NULL ? 1 : size;
-    return refused("epoll_wait", -1) ? -1 : REAL(epoll_wait)(epoll_fd, events, size, faster(ms));
+    if (refused("epoll_wait", -1))
+        return -1;
+    return REAL(epoll_wait)(epoll_fd, events, setting("cut") != NULL ? 1 : size, faster(ms));
 }
 
 /* ---- names ---------------------------------------------------------------------------- */
