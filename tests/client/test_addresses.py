@@ -1,19 +1,13 @@
 """Where a client looks for a server: names, several addresses, IPv6, and itself."""
 
-from __future__ import annotations
-
 import contextlib
-from typing import Callable
 
 import pytest
 
 import inject
 from harness import machine
-from harness.network import Network
 from harness.peer import echo
-from harness.server import StartServer
-from harness.story import Story
-from harness.visits import (MODES, Mode, StartClient, StartPeer, full_backlog, in_every_mode)
+from harness.visits import MODES, full_backlog, in_every_mode
 
 pytestmark = pytest.mark.of_clients
 ours = pytest.mark.ours_only("where its client looks for a server")
@@ -24,8 +18,7 @@ FAST = 20  # the clock of this client: inject.c
 @pytest.mark.fault(46)
 @pytest.mark.fault(69, happened="10 s in all")
 @ours
-def test_the_addresses_of_a_name_are_tried_and_share_ten_seconds(
-        start_peer: StartPeer, start_client: StartClient, story: Story) -> None:
+def test_the_addresses_of_a_name_are_tried_and_share_ten_seconds(start_peer, start_client, story):
     """Nobody listens at the first eight. Fifty do not answer: ten seconds for each would be
     more than eight minutes."""
     peer = start_peer(echo)
@@ -46,15 +39,14 @@ def test_the_addresses_of_a_name_are_tried_and_share_ten_seconds(
 @pytest.mark.fault(46)
 @pytest.mark.parametrize("host", ["localhost", "::1"])
 @ours
-def test_a_host_by_name_or_number(
-        start_server: StartServer, start_client: StartClient, host: str) -> None:
+def test_a_host_by_name_or_number(start_server, start_client, host):
     machine.needs_address(host)
     start_client("--host", host, peer=start_server("--host", host)).expect_success()
 
 
 @pytest.mark.fault(46, happened="unknown: exit 1")
 @ours
-def test_an_unknown_name_is_reported(start_client: StartClient) -> None:
+def test_an_unknown_name_is_reported(start_client):
     start_client("--host", "no-such-host.invalid").expect_failure("no-such-host.invalid")
 
 
@@ -62,9 +54,7 @@ def test_an_unknown_name_is_reported(start_client: StartClient) -> None:
 
 @in_every_mode
 @pytest.mark.fault(48, happened="exit 1")
-def test_a_client_does_not_take_itself_for_a_server(
-        network: Callable[..., Network], start_client: StartClient, story: Story,
-        mode: Mode) -> None:
+def test_a_client_does_not_take_itself_for_a_server(network, start_client, story, mode):
     """Where nobody listens, the kernel may give the client that very port: once in 28,000
     connections, or every time where it has one port to give."""
     alone = network({"ipv4/ip_local_port_range": "40001 40001"})
@@ -76,8 +66,7 @@ def test_a_client_does_not_take_itself_for_a_server(
 
 @pytest.mark.fault(46)
 @ours
-def test_a_link_local_address_keeps_its_scope(network: Callable[..., Network],
-                                              start_client: StartClient) -> None:
+def test_a_link_local_address_keeps_its_scope(network, start_client):
     """Nobody listens there: refused is what an address with its scope is; without: invalid."""
     inside = network(address="fe80::1").enter
     for mode in MODES:

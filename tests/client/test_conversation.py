@@ -7,18 +7,15 @@ import signal
 import subprocess
 import threading
 import time
-from typing import Callable
 
 import pytest
 
 from harness import proc
-from harness.chapters import VARIANT, Chapter
+from harness.chapters import VARIANT
 from harness.client import MIB, random_bytes
-from harness.peer import ClientProgram, Script, Terminal
-from harness.server import Server
+from harness.peer import ClientProgram
 from harness.story import Story
-from harness.visits import (MODES, StartClient, StartPeer, adds, ends, in_pieces, resets,
-                            silent)
+from harness.visits import MODES, adds, ends, in_pieces, resets, silent
 
 pytestmark = pytest.mark.of_clients
 ours = pytest.mark.ours_only("its clients")
@@ -31,8 +28,7 @@ BOTH = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
 
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.fault(7)
-def test_a_big_file_comes_back_whole_and_in_bounded_memory(
-        server: Server, chapter: Chapter, start_client: StartClient, story: Story) -> None:
+def test_a_big_file_comes_back_whole_and_in_bounded_memory(server, chapter, start_client, story):
     big = random_bytes(4, 16 * MIB)
     client = start_client("-", peer=server, stdin=big, stdout=subprocess.PIPE)
     copy = client.hear(len(big) - 128 * 1024)  # the rest does not fit into a pipe
@@ -45,29 +41,26 @@ def test_a_big_file_comes_back_whole_and_in_bounded_memory(
 
 
 @pytest.mark.fault(62)
-def test_nothing_at_all_is_a_conversation_too(server: Server, start_client: StartClient) -> None:
+def test_nothing_at_all_is_a_conversation_too(server, start_client):
     start_client("-", peer=server, shell="</dev/null").expect_success(b"")
 
 
 @pytest.mark.fault(62)
 @ours
-def test_a_stdin_that_cannot_be_read_is_reported(server: Server,
-                                                 start_client: StartClient) -> None:
+def test_a_stdin_that_cannot_be_read_is_reported(server, start_client):
     for stdin, words in (("<&-", "Bad file descriptor"), ("</", "Is a directory")):
         client = start_client("-", peer=server, shell=f"exec {stdin}")
         client.expect_failure(f"client: stdin: {words}")
 
 
-def test_an_echo_in_pieces_or_late_is_still_an_echo(start_client: StartClient,
-                                                    start_peer: StartPeer) -> None:
+def test_an_echo_in_pieces_or_late_is_still_an_echo(start_client, start_peer):
     data = random_bytes(6, 10_000)
     start_client("-", peer=start_peer(in_pieces), stdin=data).expect_success(data)
 
 
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @ours
-def test_when_nobody_reads_its_stdout_any_more_it_ends(
-        server: Server, start_client: StartClient, story: Story) -> None:
+def test_when_nobody_reads_its_stdout_any_more_it_ends(server, start_client, story):
     """`./client - <big.bin | head -c 1000`"""
     client = start_client("-", peer=server, stdin=bytes(4 * MIB), stdout=subprocess.PIPE)
     client.hear(1000)
@@ -78,8 +71,7 @@ def test_when_nobody_reads_its_stdout_any_more_it_ends(
 
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.fault(68)
-def test_a_stdout_that_is_non_blocking_and_slow_gets_every_byte(
-        server: Server, start_client: StartClient, story: Story) -> None:
+def test_a_stdout_that_is_non_blocking_and_slow_gets_every_byte(server, start_client, story):
     data = random_bytes(8, 8 * MIB)
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
@@ -109,8 +101,7 @@ def expect_idle(client: ClientProgram, story: Story) -> None:
     story.fail("a client that sleeps while nobody types", f"it used {awake:.2f} of 0.1 seconds")
 
 
-def test_at_the_keyboard_each_line_is_answered_before_the_next(
-        server: Server, start_client: StartClient, story: Story) -> None:
+def test_at_the_keyboard_each_line_is_answered_before_the_next(server, start_client, story):
     """Or is sent while echoes are still owed, where somebody types faster."""
     client = start_client("-", peer=server, **BOTH)
     for line in LINES:
@@ -127,8 +118,7 @@ def test_at_the_keyboard_each_line_is_answered_before_the_next(
 
 
 @pytest.mark.fault(62)
-def test_a_stdin_that_is_non_blocking_is_a_keyboard_like_any_other(
-        server: Server, start_client: StartClient, story: Story) -> None:
+def test_a_stdin_that_is_non_blocking_is_a_keyboard_like_any_other(server, start_client, story):
     reads, writes = os.pipe()
     os.set_blocking(reads, False)
     story.tell("made a pipe whose reading end is non-blocking, for its stdin")
@@ -145,9 +135,7 @@ def test_a_stdin_that_is_non_blocking_is_a_keyboard_like_any_other(
     client.expect_success()
 
 
-def test_at_a_terminal_until_ctrl_d(
-        server: Server, start_client: StartClient, terminal: Callable[..., Terminal],
-        story: Story) -> None:
+def test_at_a_terminal_until_ctrl_d(server, start_client, terminal, story):
     """A terminal made non-blocking would stay so for the shell, which ends at the next read."""
     keyboard = terminal()
     client = start_client("-", peer=server, stdin=keyboard.inside, stdout=subprocess.PIPE)
@@ -172,8 +160,7 @@ RESET = "after 13 bytes of echo: Connection reset by peer"
                  marks=ours),
 ])
 def test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end(
-        chapter: Chapter, start_client: StartClient, start_peer: StartPeer, script: Script,
-        line: bytes, words: str, of_01: str) -> None:
+        chapter, start_client, start_peer, script, line, words, of_01):
     """Or a reset, or a byte too many: to listen to two things at once is the lesson. 01 can
     only take turns, and hears of them when the next line is typed."""
     peer = start_peer(script)
@@ -192,8 +179,7 @@ def test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end(
 @ours
 @pytest.mark.fault(63, happened="ends")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_ends_it_and_its_parent_can_see_that(
-        start_client: StartClient, start_peer: StartPeer, number: signal.Signals) -> None:
+def test_a_signal_ends_it_and_its_parent_can_see_that(start_client, start_peer, number):
     """Also where its parent had blocked the signal. A shell goes on with a loop after "exit 130",
     but not after a death by SIGINT."""
     for mode in MODES:
@@ -210,8 +196,7 @@ def test_a_signal_ends_it_and_its_parent_can_see_that(
 
 @ours
 @pytest.mark.fault(70, happened="stays ignored")
-def test_a_signal_that_was_ignored_at_its_start_stays_ignored(
-        server: Server, start_client: StartClient) -> None:
+def test_a_signal_that_was_ignored_at_its_start_stays_ignored(server, start_client):
     client = start_client("-", peer=server, shell="trap '' INT", **BOTH)
     for line in (b"good evening\n", b"good night\n"):
         client.type(line)

@@ -6,9 +6,7 @@ import pytest
 
 from harness import proc
 from harness.peer import CHUNK, Conversation, echo
-from harness.server import Server
-from harness.story import Story
-from harness.visits import StartClient, StartPeer, alters
+from harness.visits import alters
 
 pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
 
@@ -20,16 +18,14 @@ pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
     (["--guests", "2", "x" * 100_000], "2 guests, 2 echoes, 0 errors"),
     (["--guests", "2", "--rounds", "3", ""], "2 guests, 6 echoes, 0 errors"),
 ], ids=["many", "one", "rounds-alone", "100-kB-each", "empty-message"])
-def test_a_crowd_is_reported_in_one_line(
-        server: Server, start_client: StartClient, story: Story, arguments: list[str],
-        counts: str) -> None:
+def test_a_crowd_is_reported_in_one_line(server, start_client, story, arguments, counts):
     client = start_client(*arguments, peer=server)
     client.expect_success()
     client.expect_report(counts)
     story.check(client.out.count(b"\n") == 1, "nothing else on stdout", f"there is {client.out!r}")
 
 
-def test_all_connect_at_once(start_client: StartClient, start_peer: StartPeer) -> None:
+def test_all_connect_at_once(start_client, start_peer):
     def together(conversation: Conversation) -> None:
         """answers nobody until 50 connections are there"""
         conversation.peer.wait_for_connections(50)
@@ -41,7 +37,7 @@ def test_all_connect_at_once(start_client: StartClient, start_peer: StartPeer) -
 
 
 def test_what_was_right_is_counted_even_for_a_connection_that_met_an_error(
-        start_client: StartClient, start_peer: StartPeer, story: Story) -> None:
+        start_client, start_peer, story):
     """The third byte of everybody's second message is altered."""
     offset = len("guest 1, round 1: Hello, Tokio!") + 2
     client = start_client("--guests", 5, "--rounds", 3, peer=start_peer(alters(offset)))
@@ -51,8 +47,7 @@ def test_what_was_right_is_counted_even_for_a_connection_that_met_an_error(
 
 
 @pytest.mark.no_inject("whose message is in pieces", "cut")
-def test_the_echo_of_another_connection_is_noticed(
-        start_client: StartClient, start_peer: StartPeer) -> None:
+def test_the_echo_of_another_connection_is_noticed(start_client, start_peer):
     said: list[bytes] = []
 
     def crossed(conversation: Conversation) -> None:
@@ -67,8 +62,7 @@ def test_the_echo_of_another_connection_is_noticed(
     client.expect_report("3 guests, 1 echo, 2 errors")
 
 
-def test_with_too_few_descriptors_it_reports_what_it_could_do(
-        start_client: StartClient, start_peer: StartPeer, story: Story) -> None:
+def test_with_too_few_descriptors_it_reports_what_it_could_do(start_client, start_peer, story):
     client = start_client("--guests", 50, peer=start_peer(echo), shell="ulimit -n 16")
     client.expect_failure("Too many open files")
     found = client.expect_report(r"50 guests, (\d+) echoes, (\d+) errors")
@@ -77,8 +71,7 @@ def test_with_too_few_descriptors_it_reports_what_it_could_do(
                 "with an error", f"{echoes} echoes and {errors} errors are reported")
 
 
-def test_descriptors_above_1024_are_as_good_as_any(
-        start_peer: StartPeer, start_client: StartClient) -> None:
+def test_descriptors_above_1024_are_as_good_as_any(start_peer, start_client):
     """The crowd is a tool, the same in every chapter: it does not use select()."""
     start_client("--guests", 50, peer=start_peer(echo),
                  prefix=proc.holding([], 1024)).expect_success()
@@ -86,8 +79,7 @@ def test_descriptors_above_1024_are_as_good_as_any(
 
 @pytest.mark.promise("below_fd_setsize")
 @pytest.mark.fault(18, happened="turned away")
-def test_a_descriptor_that_select_cannot_watch_is_refused(
-        start_peer: StartPeer, start_client: StartClient) -> None:
+def test_a_descriptor_that_select_cannot_watch_is_refused(start_peer, start_client):
     client = start_client("-", peer=start_peer(echo), prefix=proc.holding([], 1024))
     client.expect_failure("client: select takes descriptors below 1024")
 
@@ -95,7 +87,7 @@ def test_a_descriptor_that_select_cannot_watch_is_refused(
 @pytest.mark.thorough
 @pytest.mark.promise("thousands")
 @pytest.mark.fault(29)
-def test_nineteen_thousand(server: Server, start_client: StartClient) -> None:
+def test_nineteen_thousand(server, start_client):
     client = start_client("--guests", 19_000, peer=server)
     client.expect_success()
     client.expect_report("19000 guests, 19000 echoes, 0 errors")

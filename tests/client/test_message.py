@@ -10,9 +10,7 @@ import pytest
 
 from harness import proc
 from harness.peer import ClientProgram
-from harness.server import Server, StartServer
-from harness.story import Story
-from harness.visits import StartClient, StartPeer, in_pieces
+from harness.visits import in_pieces
 
 pytestmark = [pytest.mark.of_clients, pytest.mark.ours_only("its clients")]
 
@@ -33,24 +31,22 @@ def expect_three_lines(client: ClientProgram, message: str) -> None:
     pytest.param([LONG], LONG, id="100-kB"),
     pytest.param(["--", "--port"], "--port", id="after-two-dashes"),
 ])
-def test_a_message_comes_back_as_it_was_sent(
-        server: Server, start_client: StartClient, arguments: list[str], message: str) -> None:
+def test_a_message_comes_back_as_it_was_sent(server, start_client, arguments, message):
     expect_three_lines(start_client(*arguments, peer=server), message)
 
 
-def test_it_waits_for_the_whole_echo(start_peer: StartPeer, start_client: StartClient) -> None:
+def test_it_waits_for_the_whole_echo(start_peer, start_client):
     expect_three_lines(start_client(LONG[:10_000], peer=start_peer(in_pieces)), LONG[:10_000])
 
 
-def test_without_options_it_connects_to_127_0_0_1_8080(
-        start_server: StartServer, start_client: StartClient) -> None:
+def test_without_options_it_connects_to_127_0_0_1_8080(start_server, start_client):
     if proc.listening(os.getpid(), 8080):
         pytest.skip("port 8080 is in use here")
     start_server(port=None)
     start_client().expect_success()
 
 
-def test_help_is_usage_on_stdout(start_client: StartClient, story: Story) -> None:
+def test_help_is_usage_on_stdout(start_client, story):
     client = start_client("--help")
     client.expect_success()
     usage = client.out.decode()
@@ -60,7 +56,7 @@ def test_help_is_usage_on_stdout(start_client: StartClient, story: Story) -> Non
         story.check(word in usage, f"{word} in its help", f"it says:\n{usage}")
 
 
-def test_help_that_cannot_be_written_is_a_failure(start_client: StartClient) -> None:
+def test_help_that_cannot_be_written_is_a_failure(start_client):
     start_client("--help", shell=">/dev/full").expect_failure("No space left on device")
 
 
@@ -70,8 +66,7 @@ def test_help_that_cannot_be_written_is_a_failure(start_client: StartClient) -> 
     "--guests 0", "--guests many", "--rounds -1", "--rounds 99999999999999999999",
     "--no-such-option", "-x", "Hello Tokio", "- Hello", "--guests 2 -",
 ])
-def test_bad_arguments_are_refused_with_a_line_and_the_usage(
-        start_client: StartClient, story: Story, line: str) -> None:
+def test_bad_arguments_are_refused_with_a_line_and_the_usage(start_client, story, line):
     words = shlex.split(line)
     client = start_client(*words)
     client.expect_exit(2)

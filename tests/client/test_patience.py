@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
@@ -20,10 +20,10 @@ import inject
 from harness import proc
 from harness.chapters import Chapter
 from harness.client import MIB, random_bytes
-from harness.peer import CHUNK, ClientProgram, Conversation, Peer, Script, Terminal, echo, hold
+from harness.peer import CHUNK, ClientProgram, Conversation, Peer, Script, echo, hold
 from harness.story import Story
-from harness.visits import (CROWD, GUESTS, MODES, ROUNDS, StartClient, StartPeer, full_backlog,
-                            modes_of, named, never_closes, silent)
+from harness.visits import (CROWD, GUESTS, MODES, ROUNDS, full_backlog, modes_of, named,
+                            never_closes, silent)
 
 pytestmark = pytest.mark.of_clients
 ours = pytest.mark.ours_only("the patience of its client")
@@ -83,7 +83,7 @@ class WithoutProgress(Begun):
 
 
 @pytest.mark.early(begin=WithoutProgress)
-def test_a_server_without_progress_is_given_up(chapter: Chapter, early: WithoutProgress) -> None:
+def test_a_server_without_progress_is_given_up(chapter, early):
     for script, mode, client in early.clients:
         echoed = mode.length if script is never_closes else 0
         client.expect_failure(f"no progress for 10 seconds after {echoed} bytes of echo")
@@ -95,16 +95,14 @@ def test_a_server_without_progress_is_given_up(chapter: Chapter, early: WithoutP
 
 
 @ours
-def test_a_server_that_accepts_nobody_is_given_up(start_client: StartClient) -> None:
+def test_a_server_that_accepts_nobody_is_given_up(start_client):
     with full_backlog() as port:
         for client in [mode.start(start_client, "--port", port, env=clock(100)) for mode in MODES]:
             client.expect_failure(f"client: connect 127.0.0.1:{port}: Connection timed out")
 
 
 @ours
-def test_patience_ends_even_while_somebody_types(
-        start_client: StartClient, start_peer: StartPeer, terminal: Callable[..., Terminal],
-        story: Story) -> None:
+def test_patience_ends_even_while_somebody_types(start_client, start_peer, terminal, story):
     """Typing is no progress: only what comes back is."""
     keyboard = terminal()
     client = start_client("-", peer=start_peer(silent), stdin=keyboard.inside, env=clock(100))
@@ -144,8 +142,7 @@ class Slow(Begun):
 @pytest.mark.fault(62)
 @ours
 @pytest.mark.early(begin=Slow)
-def test_a_slow_server_and_a_keyboard_and_reader_that_pause_are_not_given_up(
-        chapter: Chapter, early: Slow) -> None:
+def test_a_slow_server_and_a_keyboard_and_reader_that_pause_are_not_given_up(chapter, early):
     """Longer than ten seconds in all, but never without progress for so long: that is the
     server. And `./client - <big.bin | less`: nothing moves, but the server is not to blame."""
     for client in early.clients:
@@ -191,8 +188,7 @@ class Stopped(Begun):
 @pytest.mark.fault(59)
 @ours
 @pytest.mark.early(begin=Stopped)
-def test_an_answer_that_came_while_it_was_stopped_is_in_time(
-        chapter: Chapter, early: Stopped) -> None:
+def test_an_answer_that_came_while_it_was_stopped_is_in_time(chapter, early):
     """Ctrl-Z, and fg after a minute: the limit has run out, and the echo is there."""
     time.sleep(max(0, early.end - time.monotonic()))
     early.story.tell("the peers answered while the clients were stopped for more than ten seconds")

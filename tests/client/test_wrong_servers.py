@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Callable
 
 import pytest
 
-from harness.chapters import Chapter
-from harness.peer import ClientProgram, Script, echo
+from harness.peer import ClientProgram, echo
 from harness.story import Story
-from harness.visits import (CONVERSATION, CROWD, GUESTS, MESSAGE, Mode, StartClient, StartPeer,
-                            adds, adds_at_the_end, alters, closes_at_once, ends, in_every_mode,
-                            in_modes_that_compare, resets)
+from harness.visits import (CONVERSATION, CROWD, GUESTS, MESSAGE, Mode, adds, adds_at_the_end,
+                            alters, closes_at_once, ends, in_every_mode, in_modes_that_compare,
+                            resets)
 
 pytestmark = pytest.mark.of_clients
 
@@ -30,8 +28,7 @@ def expect_fault(client: ClientProgram, mode: Mode, story: Story, *words: str) -
 
 
 @in_every_mode
-def test_no_server_at_all(
-        start_client: StartClient, chapter: Chapter, story: Story, mode: Mode) -> None:
+def test_no_server_at_all(start_client, chapter, story, mode):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]  # the kernel gives it to no client for a while
     line = mode.start(start_client, "--port", port).expect_failure()
@@ -41,8 +38,7 @@ def test_no_server_at_all(
 
 @in_every_mode
 @pytest.mark.parametrize("script", [closes_at_once, ends(0)], ids=["closes", "ends"])
-def test_a_server_that_does_not_read(start_client: StartClient, start_peer: StartPeer,
-                                     story: Story, script: Script, mode: Mode) -> None:
+def test_a_server_that_does_not_read(start_client, start_peer, story, script, mode):
     """Whether the client sees the end or a reset first is up to the kernel."""
     client = mode.start(start_client, peer=start_peer(script))
     line = expect_fault(client, mode, story)
@@ -53,8 +49,7 @@ def test_a_server_that_does_not_read(start_client: StartClient, start_peer: Star
 
 
 @in_every_mode
-def test_an_echo_that_is_too_short(start_client: StartClient, start_peer: StartPeer,
-                                   story: Story, mode: Mode) -> None:
+def test_an_echo_that_is_too_short(start_client, start_peer, story, mode):
     """Held against the whole message, not against the piece of it that was under way; the
     length of a conversation is known when its input has ended."""
     client = mode.start(start_client, peer=start_peer(ends(mode.middle)))
@@ -65,16 +60,14 @@ def test_an_echo_that_is_too_short(start_client: StartClient, start_peer: StartP
 @in_every_mode
 @pytest.mark.parametrize("script", [adds, lambda count: adds_at_the_end],
                          ids=["at-once", "after-our-end"])
-def test_an_echo_that_is_too_long(start_client: StartClient, start_peer: StartPeer, story: Story,
-                                  script: Callable[[int], Script], mode: Mode) -> None:
+def test_an_echo_that_is_too_long(start_client, start_peer, story, script, mode):
     client = mode.start(start_client, peer=start_peer(script(mode.length)))
     expect_fault(client, mode, story,
                  f"more came back than was sent: extra byte at offset {mode.length}")
 
 
 @in_every_mode
-def test_a_connection_that_is_reset(start_client: StartClient, start_peer: StartPeer,
-                                    story: Story, mode: Mode) -> None:
+def test_a_connection_that_is_reset(start_client, start_peer, story, mode):
     client = mode.start(start_client, peer=start_peer(resets(mode.middle)))
     expect_fault(client, mode, story, "bytes of echo: " if mode is CONVERSATION
                  else "bytes of echo: Connection reset by peer")
@@ -82,8 +75,7 @@ def test_a_connection_that_is_reset(start_client: StartClient, start_peer: Start
 
 @in_modes_that_compare
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
-def test_an_altered_byte(start_client: StartClient, start_peer: StartPeer, story: Story,
-                         where: str, mode: Mode) -> None:
+def test_an_altered_byte(start_client, start_peer, story, where, mode):
     offset = {"first": 0, "middle": mode.middle, "last": mode.length - 1}[where]
     client = mode.start(start_client, peer=start_peer(alters(offset)))
     line = expect_fault(client, mode, story, f"wrong byte at offset {offset}: sent")
@@ -93,16 +85,14 @@ def test_an_altered_byte(start_client: StartClient, start_peer: StartPeer, story
 
 
 @in_modes_that_compare
-def test_a_server_that_speaks_first(start_client: StartClient, start_peer: StartPeer,
-                                    story: Story, mode: Mode) -> None:
+def test_a_server_that_speaks_first(start_client, start_peer, story, mode):
     """Too much or wrong: that depends on whether we had sent something before it spoke."""
     client = mode.start(start_client, peer=start_peer(adds(0)))
     expect_fault(client, mode, story, "byte at offset 0")
 
 
 @in_every_mode
-def test_a_stdout_that_is_full_is_reported(start_client: StartClient, start_peer: StartPeer,
-                                           mode: Mode) -> None:
+def test_a_stdout_that_is_full_is_reported(start_client, start_peer, mode):
     """Not the server's fault, but as wrong: a copy with bytes missing must not look like one."""
     client = mode.start(start_client, peer=start_peer(echo), shell="exec >/dev/full")
     client.expect_failure("stdout: No space left on device")

@@ -16,10 +16,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from .chapters import Chapter
-from .peer import ClientProgram, Conversation, Peer, Script, echo, hold
-
-StartClient = Callable[..., ClientProgram]
-StartPeer = Callable[..., Peer]
+from .peer import ClientProgram, Conversation, Script, echo, hold
 
 WRONG = b"\xff"  # no message of the tests contains it
 
@@ -32,7 +29,7 @@ class Mode:
     length: int  # bytes that one connection sends in all
     middle: int  # an offset inside them
 
-    def start(self, start_client: StartClient, *more: object, **options: Any) -> ClientProgram:
+    def start(self, start_client: Any, *more: object, **options: Any) -> ClientProgram:
         return start_client(*more, *self.arguments, **{"stdin": self.stdin, **options})
 
 

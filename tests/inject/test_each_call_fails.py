@@ -28,9 +28,8 @@ from harness import proc
 from harness.chapters import VARIANT, Chapter, program
 from harness.machine import THOROUGH
 from harness.peer import ClientProgram, echo
-from harness.server import LISTENING, Server, StartServer
+from harness.server import LISTENING, Server
 from harness.story import Story
-from harness.visits import StartPeer
 from inject.table import CLIENT, OTHER, SERVER, Failure
 
 pytestmark = [
@@ -183,8 +182,7 @@ def visit(run: Run, server: Server, port: int) -> None:
 
 @pytest.mark.fault(11, 12, 13)
 @pytest.mark.fault(27, 64, happened="exit 1 at start, turned away later")
-def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
-        chapter: Chapter, story: Story, tmp_path: Path) -> None:
+def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(chapter, story, tmp_path):
     failures = wanted(SERVER, program(chapter, "server"))
     usual = run_server(chapter, "", "")
 
@@ -202,8 +200,7 @@ def test_when_a_call_of_a_server_fails_one_connection_suffers_at_most(
 
 
 @pytest.mark.promise("level_triggered")
-def test_a_socket_that_epoll_cannot_watch_for_room_is_reported(
-        start_server: StartServer, story: Story, tmp_path: Path) -> None:
+def test_a_socket_that_epoll_cannot_watch_for_room_is_reported(start_server, story, tmp_path):
     """In the runs above every echo finds room, so that epoll never hears of a change."""
     note = tmp_path / "note"
     fifth = f"epoll_ctl:{errno.ENOMEM}@5"  # after the signals, the listener and two clients
@@ -260,9 +257,7 @@ def run_client(chapter: Chapter, errand: str, port: int, rule: str, note: str) -
 @pytest.mark.fault(13)
 @pytest.mark.fault(27, happened="the client: exit 1")
 @pytest.mark.parametrize("errand", ERRANDS)
-def test_when_a_call_of_a_client_fails_it_says_so(
-        chapter: Chapter, story: Story, tmp_path: Path, start_peer: StartPeer,
-        errand: str) -> None:
+def test_when_a_call_of_a_client_fails_it_says_so(chapter, story, tmp_path, start_peer, errand):
     failures = wanted(CLIENT, program(chapter, "client"))
 
     def is_right(run: Run, failure: Failure) -> bool:
@@ -277,7 +272,7 @@ def test_when_a_call_of_a_client_fails_it_says_so(
 
 
 @pytest.mark.parametrize("name", ["server", "client"])
-def test_the_table_knows_every_call_that_can_fail(chapter: Chapter, name: str) -> None:
+def test_the_table_knows_every_call_that_can_fail(chapter, name):
     """A call that is new in a program wants a line in inject.c and in table.py."""
     unknown = {call for call in calls_of(program(chapter, name))
                if not re.fullmatch(OTHER, call)} - {failure.call for failure in SERVER}
