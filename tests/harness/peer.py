@@ -20,7 +20,7 @@ from typing import IO, Any, Callable, Iterator, Optional, Sequence, Union
 
 import pytest
 
-from .chapters import Chapter
+from .chapters import Chapter, program
 from .proc import PATIENCE, Output, status_name
 from .program import Program, Stream
 from .story import Story, describe, tail
@@ -174,11 +174,13 @@ class ClientProgram(Program):
         if command:  # it takes the port wherever its command has it, and nothing else
             port = arguments[arguments.index("--port") + 1]
             command = [word.replace("{port}", port) for word in command]
+        else:
+            program(chapter, self.role)  # built before its time runs
+        self._started = time.time()
         super().__init__(chapter, story, arguments, command, told=told,
                          stdin=self._files[0] if isinstance(stdin, bytes) else stdin,
                          stdout=self._files[1] if stdout is None else stdout,
                          stderr=self._files[2], **options)
-        self._started = time.time()
 
     @property
     def out(self) -> bytes:
