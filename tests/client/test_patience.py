@@ -41,7 +41,7 @@ class Begun:
     """Peers and clients that are running when the test looks at them."""
 
     def __init__(self, chapter: Chapter) -> None:
-        self.chapter, self.story, self._last = chapter, Story(), contextlib.ExitStack()
+        self.chapter, self._last = chapter, contextlib.ExitStack()
         with contextlib.ExitStack() as if_it_fails:
             if_it_fails.callback(self.stop)
             self.begin()
@@ -51,6 +51,8 @@ class Begun:
         raise NotImplementedError
 
     def peer(self, script: Script) -> Peer:
+        """Each, with its clients, has a story of its own."""
+        self.story = Story()
         return self._kept(Peer(self.story, script))
 
     def client(self, *arguments: str, peer: Peer, **options: Any) -> ClientProgram:
@@ -87,8 +89,8 @@ def test_a_server_without_progress_is_given_up(chapter, early):
     for script, mode, client in early.clients:
         echoed = mode.length if script is never_closes else 0
         client.expect_failure(f"no progress for 10 seconds after {echoed} bytes of echo")
-        early.story.check(client.lasted() > 0.97 * TEN, "ten seconds of patience",
-                          f"it gave up after {client.lasted() * FAST:.1f}")
+        client.story.check(client.lasted() > 0.97 * TEN, "ten seconds of patience",
+                           f"it gave up after {client.lasted() * FAST:.1f}")
         if mode is CROWD:  # the others had their echo
             echoes = ROUNDS * (GUESTS - (script is not never_closes))
             client.expect_report(f"{GUESTS} guests, {echoes} echoes, 1 error")
@@ -147,16 +149,16 @@ def test_a_slow_server_and_a_keyboard_and_reader_that_pause_are_not_given_up(cha
     server. And `./client - <big.bin | less`: nothing moves, but the server is not to blame."""
     for client in early.clients:
         client.expect_success()
-        early.story.check(client.lasted() > TEN, "more than ten seconds", "it was faster")
-    early.story.tell("left the other two alone for more than ten seconds of their clock")
+        client.story.check(client.lasted() > TEN, "more than ten seconds", "it was faster")
+    early.idle.story.tell("left it alone for more than ten seconds of its clock")
     early.idle.type(b"Here I am\n")
     early.idle.expect_echo(b"Here I am\n")
     early.idle.end_input()
     early.idle.expect_success()
     copy = early.paused.hear(len(early.data) + 1)
     early.paused.expect_success()
-    early.story.check(copy == early.data, "the same bytes on stdout as on stdin",
-                      f"there are {len(copy)}")
+    early.paused.story.check(copy == early.data, "the same bytes on stdout as on stdin",
+                             f"there are {len(copy)}")
 
 
 class Stopped(Begun):
@@ -176,10 +178,10 @@ class Stopped(Begun):
             client = self.client(*arguments, peer=self.peer(held), stdin=b"Hello")
             for _ in range(connections):
                 heard = received.acquire(timeout=proc.PATIENCE)
-                self.story.check(heard, f"{connections} messages at the peer", "some are missing")
+                client.story.check(heard, f"{connections} messages at the peer", "some are missing")
             client.signal(signal.SIGSTOP)
             stopped = proc.eventually(lambda: proc.state(client.process.pid) == "T")
-            self.story.check(stopped, "the client to stop", "it did not")
+            client.story.check(stopped, "the client to stop", "it did not")
             self.clients.append(client)
         go_on.set()
         self.end = time.monotonic() + 1.1 * TEN
@@ -191,8 +193,8 @@ class Stopped(Begun):
 def test_an_answer_that_came_while_it_was_stopped_is_in_time(chapter, early):
     """Ctrl-Z, and fg after a minute: the limit has run out, and the echo is there."""
     time.sleep(max(0, early.end - time.monotonic()))
-    early.story.tell("the peers answered while the clients were stopped for more than ten seconds")
     for client in early.clients:
+        client.story.tell("its peer answered while it was stopped for more than ten seconds")
         client.signal(signal.SIGCONT)
     for client in early.clients:
         client.expect_success()
