@@ -286,11 +286,6 @@ MOVE(recv, (int fd, void *bytes, size_t length, int flags),
 MOVE(write, (int fd, const void *bytes, size_t length), (fd, bytes, length), 1, -1)
 MOVE(read, (int fd, void *bytes, size_t length), (fd, bytes, length), 3, -1)
 
-int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict size, int flags)
-{
-    return refused("accept4", fd) ? -1 : REAL(accept4)(fd, peer, size, flags);
-}
-
 /* _FORTIFY_SOURCE has other names for these. */
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags);
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags)
@@ -343,27 +338,20 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
     return fails("setsockopt") ? -1 : REAL(setsockopt)(fd, level, name, value, size);
 }
 
-int poll(struct pollfd *list, nfds_t count, int ms)
-{
-    return refused("poll", -1) ? -1 : REAL(poll)(list, count, faster(ms));
-}
-
-int select(int count, fd_set *in, fd_set *out, fd_set *other, struct timeval *limit)
-{
-    struct timeval time;
-    if (limit != NULL) {
-        time = faster_timeval(limit);
-        limit = &time;
+#define MAY_WAIT(name, parameters, arguments, socket)          \
+    int name parameters                                        \
+    {                                                          \
+        return refused(#name, socket) ? -1 : REAL(name) arguments; \
     }
-    return refused("select", -1) ? -1 : REAL(select)(count, in, out, other, limit);
-}
 
-int epoll_wait(int epoll_fd, struct epoll_event *events, int size, int ms)
-{
-    if (refused("epoll_wait", -1))
-        return -1;
-    return REAL(epoll_wait)(epoll_fd, events, setting("cut") != NULL ? 1 : size, faster(ms));
-}
+MAY_WAIT(accept4, (int fd, __SOCKADDR_ARG peer, socklen_t *restrict size, int flags),
+         (fd, peer, size, flags), fd)
+MAY_WAIT(poll, (struct pollfd *list, nfds_t count, int ms), (list, count, faster(ms)), -1)
+MAY_WAIT(select, (int count, fd_set *in, fd_set *out, fd_set *other, struct timeval *limit),
+         (count, in, out, other,
+          limit != NULL ? (struct timeval[]){faster_timeval(limit)} : NULL), -1)
+MAY_WAIT(epoll_wait, (int epoll_fd, struct epoll_event *events, int size, int ms),
+         (epoll_fd, events, setting("cut") != NULL ? 1 : size, faster(ms)), -1)
 
 /* ---- names ---------------------------------------------------------------------------- */
 
