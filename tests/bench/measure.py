@@ -46,40 +46,40 @@ class Bench:
         machine for a while slows them all."""
         with ExitStack() as stack:
             running: dict[str, Running] = {}
+            full: set[tuple[str, int]] = set()  # who cannot serve so many clients
 
             def open_one(server: Server) -> None:
                 running[server.name] = stack.enter_context(Running(server.command))
 
+            def talk(server: Server) -> None:
+                if (server.name, clients) not in full and \
+                        not self._talk(server.name, running[server.name], clients, size):
+                    full.add((server.name, clients))
+
             self.each(self.servers, open_one)
-            able = {shape: list(self.servers) for shape in SHAPES}
             for number in range(1, self.rounds + 1):
-                for shape in SHAPES:
-                    tell(f"round {number} of {self.rounds}: {shape[0]} clients, {shape[1]} bytes")
-                    self._round(running, *shape, able[shape])
+                for clients, size in SHAPES:
+                    tell(f"round {number} of {self.rounds}: {clients} clients, {size} bytes")
+                    self.each(self.servers, talk)
+        for clients, size in SHAPES:
+            for what in ("echoes", "cpu"):
+                floor = self.figures[f"{what} {clients}x{size}", FLOOR if size <= 1024 else BIG_FLOOR]
+                for server in self.servers:
+                    values = self.figures[f"{what} {clients}x{size}", server.name]
+                    self.figures[f"{what}-ratio {clients}x{size}", server.name] = [
+                        value / least for value, least in zip(values, floor)]
 
-    def _round(self, running: dict[str, Running], clients: int, size: int,
-               able: list[Server]) -> None:
-        found: dict[str, tuple[float, float]] = {}
-
-        def talk(server: Server) -> None:
-            one = running[server.name]
-            with Load(one.port, clients, size=size, seconds=SECONDS, wait=IMPATIENT) as load:
-                if load.connected < clients:
-                    able.remove(server)
-                    return
-                before = one.usage()[0]
-                said = load.go()
-                cpu = (one.usage()[0] - before) / 1e3 / said["echoes"]
-            found[server.name] = said["echoes"] / said["seconds"], cpu
-            for what, value in (("echoes", said["echoes"] / said["seconds"]),
-                                ("p50", said["p50_us"]), ("p99", said["p99_us"])):
-                self.figures[f"{what} {clients}x{size}", server.name].append(value)
-
-        self.each(list(able), talk)
-        floor = found.get(FLOOR if size <= 1024 else BIG_FLOOR)
-        for name, (rate, cpu) in found.items() if floor else ():
-            self.figures[f"echoes-ratio {clients}x{size}", name].append(rate / floor[0])
-            self.figures[f"cpu-ratio {clients}x{size}", name].append(cpu / floor[1])
+    def _talk(self, name: str, one: Running, clients: int, size: int) -> bool:
+        with Load(one.port, clients, size=size, seconds=SECONDS, wait=IMPATIENT) as load:
+            if load.connected < clients:
+                return False
+            before = one.usage()[0]
+            said = load.go()
+            cpu = one.usage()[0] - before
+        for what, value in (("echoes", said["echoes"] / said["seconds"]), ("p50", said["p50_us"]),
+                            ("cpu", cpu / 1e3 / said["echoes"]), ("p99", said["p99_us"])):
+            self.figures[f"{what} {clients}x{size}", name].append(value)
+        return True
 
     def workers(self) -> None:
         """Not on one core: what several threads make of all of them."""
@@ -95,9 +95,7 @@ class Bench:
             rate = said["echoes"] / said["seconds"]
             self.figures["echoes-all-cores 50x64", server.name].append(rate)
 
-        for number in range(self.rounds if len(CORES) > 1 else 0):
-            tell(f"round {number + 1} of {self.rounds}: several threads, on all cores")
-            self.each(rows, visit)
+        self._in_rounds("several threads, on all cores", rows if len(CORES) > 1 else [], visit)
 
     def floods(self) -> None:
         """One client that asks and waits, beside those that send without a pause."""
@@ -108,10 +106,14 @@ class Bench:
                     if load.connected == 1:
                         self.figures["p99-beside-floods", server.name].append(load.go()["p99_us"])
 
-        for number in range(self.rounds):
-            tell(f"round {number + 1} of {self.rounds}: one client beside {FLOODS} floods")
-            self.each([server for server in self.servers if server.family != "floor"
-                       and server.name != "01-blocking"], visit)
+        able = [server for server in self.servers if server.family != "floor"
+                and server.name != "01-blocking"]
+        self._in_rounds(f"one client beside {FLOODS} floods", able, visit)
+
+    def _in_rounds(self, what: str, servers: list[Server], work: Callable[[Server], None]) -> None:
+        for number in range(1, self.rounds + 1 if servers else 1):
+            tell(f"round {number} of {self.rounds}: {what}")
+            self.each(servers, work)
 
     # ---- clients that are silent ---------------------------------------------------------
 
