@@ -54,7 +54,7 @@ def choose(chapters: list[str], peers: bool, foreign: str) -> list[Server]:
         if trouble:
             print(f"skipped: {peer.name}: {trouble}")
         else:
-            servers.append(Server(peer.name, "peer", peer.command))
+            servers.append(Server(peer.name, "peer", peer.start))
     return servers
 
 
