@@ -48,7 +48,6 @@ EXPLAINED = (HERE / "survivors.txt").read_text(encoding="utf-8").splitlines()
 
 def programs(chapter: Path, scratch: Path) -> Optional[list[bytes]]:
     """./server and ./client by each compiler. None: it does not compile, or only with a warning."""
-    shutil.rmtree(scratch, ignore_errors=True)
     mirror(chapter, scratch)
     made = []
     for compiler in filter(shutil.which, ("gcc", "clang")):
@@ -70,8 +69,10 @@ class Hunt:
         self.usual: dict[str, Optional[list[bytes]]] = {}  # a chapter's unchanged programs
         self.seconds: dict[str, float] = {}  # of each test
         self.finders: Counter[tuple[str, str]] = Counter()  # in which file, which test
-        for part in ("tests", *CHAPTERS):
-            mirror(REPOSITORY / part, self.tree / part)
+        shutil.copytree(REPOSITORY / "tests", self.tree / "tests",
+                        ignore=shutil.ignore_patterns(".build", "__pycache__"))
+        for chapter in CHAPTERS:
+            mirror(REPOSITORY / chapter, self.tree / chapter)
 
     @contextmanager
     def changed(self, change: Change) -> Iterator[None]:
