@@ -32,6 +32,11 @@ DECLARATION = re.compile(r"^ +(?:const|static|struct|unsigned|int|char|bool|size
 QUIET = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])+\'|/\*.*?\*/|//.*')
 
 
+def general(test: str) -> str:
+    """The same test, whatever the chapter."""
+    return re.sub("|".join(CHAPTERS), "", test)
+
+
 @dataclass(frozen=True)
 class Change:
     chapter: str

@@ -33,7 +33,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
 
-from changes import CHAPTERS, Change, choose
+from changes import CHAPTERS, Change, choose, general
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -47,28 +47,20 @@ EXPLAINED = (HERE / "survivors.txt").read_text(encoding="utf-8").splitlines()
 
 
 def programs(chapter: Path, scratch: Path) -> Optional[list[bytes]]:
-    """./server and ./client by each compiler. None: it does not compile, or only with a warning."""
+    """./server and ./client. None: they do not compile, or only with a warning."""
     mirror(chapter, scratch)
-    made = []
-    for compiler in filter(shutil.which, ("gcc", "clang")):
-        if proc.run(["make", "-sB", f"CC={compiler}", "CFLAGS=-O2 -Werror"], cwd=scratch,
-                    within=600).returncode != 0:
-            return None
-        made += [(scratch / name).read_bytes() for name in ("server", "client")]
-    return made
-
-
-def general(test: str) -> str:
-    """The same test, whatever the chapter."""
-    return re.sub("|".join(CHAPTERS), "", test)
+    made = proc.run(["make", "-sB", "CFLAGS=-O2 -Werror"], cwd=scratch, within=600)
+    if made.returncode != 0:
+        return None
+    return [(scratch / name).read_bytes() for name in ("server", "client")]
 
 
 class Hunt:
     def __init__(self, scratch: Path) -> None:
         self.tree, self.scratch = scratch / "tree", scratch
         self.usual: dict[str, Optional[list[bytes]]] = {}  # a chapter's unchanged programs
-        self.seconds: dict[str, float] = {}  # of each test
-        self.finders: Counter[tuple[str, str]] = Counter()  # in which file, which test
+        self.seconds: dict[str, float] = {}  # of each test, in whatever chapter
+        self.finders: Counter[tuple[str, str]] = Counter()  # in such a file, or in any: that test
         shutil.copytree(REPOSITORY / "tests", self.tree / "tests",
                         ignore=shutil.ignore_patterns(".build", "__pycache__"))
         for chapter in CHAPTERS:
@@ -115,15 +107,20 @@ class Hunt:
             if outcome == "failed":
                 failed.append(test)
             elif outcome == "passed":
-                self.seconds[test] = max(seconds, self.seconds.get(test, 0))
+                self.seconds[general(test)] = seconds
         return failed + ([told[-1][0]] if told and hangs else [])
+
+    def note(self, file: str, test: str) -> None:
+        if test:
+            self.finders.update([(Path(file).name, general(test)), ("", general(test))])
+            self.seconds.setdefault(general(test), 1)
 
     def finder(self, change: Change) -> str:
         """The test that notices, if any does. First those that have found something in such a
         file before, then the quick ones."""
         kind = Path(change.file).name
         order = sorted(self.seconds, key=lambda test: self.seconds[test] / (
-            1 + 20 * self.finders[kind, general(test)] + 5 * self.finders["", general(test)]))
+            1 + 20 * self.finders[kind, test] + 5 * self.finders["", test]))
         (self.scratch / "order").write_text("\n".join(order))
         tests, wrong = [f"tests/{folder}" for folder in TESTS], []
         while True:
@@ -133,7 +130,6 @@ class Hunt:
             if not failed:
                 return ""
             if again and not self.run(*failed):
-                self.finders.update([(kind, general(failed[0])), ("", general(failed[0]))])
                 return failed[0]
             wrong.append(f"--deselect={failed[0]}")
 
@@ -146,6 +142,8 @@ def read(file: Optional[Path]) -> dict[str, str]:
 def hunt(options: argparse.Namespace, scratch: Path) -> int:
     """Returns how many have survived without an explanation."""
     hunted, known, again = Hunt(scratch), read(options.save), read(options.again)
+    for name, test in {**again, **known}.items():
+        hunted.note(name.split()[0], test)
     outcomes: Counter[str] = Counter()
     for change in choose(hunted.tree):
         if sum(outcomes.values()) == options.count:
@@ -157,6 +155,7 @@ def hunt(options: argparse.Namespace, scratch: Path) -> int:
             if not hunted.is_worth_it(change):
                 continue
             known[name] = "" if name in EXPLAINED else hunted.finder(change)
+            hunted.note(change.file, known[name])
             if options.save:
                 options.save.write_text(json.dumps(known, indent=1))
         outcome = "found" if known[name] else "explained" if name in EXPLAINED else "SURVIVED"

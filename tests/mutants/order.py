@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from changes import general
+
 
 def _write(*words: object) -> None:
     with open(os.environ["MUTANTS_LOG"], "a", encoding="utf-8") as log:
@@ -19,7 +21,7 @@ def _write(*words: object) -> None:
 def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
     names = Path(os.environ["MUTANTS_ORDER"]).read_text(encoding="utf-8").splitlines()
     rank = {name: number for number, name in enumerate(names)}
-    items.sort(key=lambda item: rank.get(item.nodeid, len(rank)))
+    items.sort(key=lambda item: rank.get(general(item.nodeid), len(rank)))
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
