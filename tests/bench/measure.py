@@ -151,39 +151,29 @@ class Bench:
     # ---- what can be counted -------------------------------------------------------------
 
     def counted(self) -> None:
-        for tool, work, unable in (("strace", self._calls, ()),
-                                   ("valgrind", self._instructions, ("Go", "Node", "asyncio"))):
-            if shutil.which(tool):
-                self.each([one for one in self.servers if one.name not in unable], work)
-            else:
-                print(f"skipped: what {tool} counts: it is missing (Debian: {tool})")
+        self._count("calls", "strace", r"^100\.00 +\S+ +\S+ +(\d+).* total$", "-fco", "{out}")
+        self._count("instructions", "valgrind", r"^totals: (\d+)", "-q", "--tool=callgrind",
+                    "--callgrind-out-file={out}.%p")
 
-    @staticmethod
-    def _counted(server: Server, messages: int, *wrapper: str) -> str:
-        """One client, so many echoes; what the wrapper has written."""
-        with tempfile.TemporaryDirectory() as folder:
-            words = [word.replace("{out}", f"{folder}/out") for word in wrapper]
-            with Running(server.command, words) as one:
-                with Load(one.port, 1, rounds=messages) as load:
-                    load.go()
-                one.stop()
-            return "".join(path.read_text(errors="replace") for path in Path(folder).iterdir())
+    def _count(self, what: str, tool: str, pattern: str, *options: str) -> None:
+        """One client, few messages and then many; `pattern` finds what the tool has counted."""
+        def run(server: Server, messages: int) -> int:
+            with tempfile.TemporaryDirectory() as folder:
+                words = [word.replace("{out}", f"{folder}/out") for word in options]
+                with Running(server.command, [tool, *words]) as one:
+                    with Load(one.port, 1, rounds=messages) as load:
+                        load.go()
+                    one.stop()
+                said = "".join(path.read_text(errors="replace") for path in Path(folder).iterdir())
+            return sum(map(int, re.findall(pattern, said, re.MULTILINE)))
 
-    def _calls(self, server: Server) -> None:
-        tell(f"{server.name}: system calls")
-        few, many = ({row[-1]: int(row[3]) for row in map(str.split, self._counted(
-            server, messages, "strace", "-f", "-c", "-o", "{out}").splitlines())
-            if len(row) >= 5 and row[3].isdigit() and row[-1] != "total"}
-            for messages in (FEW, MANY))
-        each = {name: (many[name] - few.get(name, 0)) / (MANY - FEW) for name in sorted(many)}
-        often = {name: count for name, count in each.items() if count >= 0.005}
-        for name, count in often.items():
-            self.figures[f"call {name}", server.name] = [count]
-        self.figures["calls", server.name] = [sum(often.values())]
+        def count(server: Server) -> None:
+            tell(f"{server.name}: {what}")
+            more = run(server, MANY) - run(server, FEW)
+            self.figures[what, server.name] = [more / (MANY - FEW)]
 
-    def _instructions(self, server: Server) -> None:
-        tell(f"{server.name}: instructions")
-        few, many = (sum(map(int, re.findall(r"^totals: (\d+)", self._counted(
-            server, messages, "valgrind", "-q", "--tool=callgrind",
-            "--callgrind-out-file={out}.%p"), re.MULTILINE))) for messages in (FEW, MANY))
-        self.figures["instructions", server.name] = [(many - few) / (MANY - FEW)]
+        if not shutil.which(tool):
+            print(f"skipped: {what}: {tool} is missing (Debian: {tool})")
+            return
+        unable = ("Go", "Node", "asyncio") if tool == "valgrind" else ()
+        self.each([server for server in self.servers if server.name not in unable], count)

@@ -56,13 +56,6 @@ class Change:
         """A fixed order that a change elsewhere in the code does not upset."""
         return hashlib.sha256(f"1|{self.file}|{self.was}|{self.now}".encode()).hexdigest()
 
-    def apply(self, tree: Path) -> None:
-        path = tree / self.file
-        lines = path.read_text(encoding="utf-8").split("\n")
-        assert lines[self.line - 1] == self.was, f"{self.file} has changed"
-        lines[self.line - 1] = self.now
-        path.write_text("\n".join(lines), encoding="utf-8")
-
 
 def lines_of_functions(text: str) -> Iterator[tuple[int, str, str]]:
     """(number, the line, the line with what is no code blanked out)."""
