@@ -39,7 +39,6 @@
 
 struct client {
     int fd;
-    bool flood;
     size_t begins; /* the message now: pattern[begins .. begins + bytes) */
     size_t sent, received;
     long rounds; /* completed */
@@ -161,11 +160,8 @@ static void watch_all(void)
 {
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     for (long i = 0; i < count + floods; i++) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.ptr = &clients[i]};
-
-        clients[i].flood = i >= count;
-        if (!clients[i].flood)
-            event.events |= EPOLLET;
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | (i < count ? EPOLLET : 0),
+                                    .data.ptr = &clients[i]};
         if (fcntl(clients[i].fd, F_SETFL, O_NONBLOCK) == -1 ||
             epoll_ctl(epoll_fd, EPOLL_CTL_ADD, clients[i].fd, &event) == -1)
             fail("epoll_ctl: %s", strerror(errno));
@@ -292,10 +288,10 @@ static void run(void)
             fail("no echo for %ld seconds; %ld clients wait", wait_seconds, talking);
         for (int i = 0; i < ready && talking > 0; i++) {
             struct client *client = events[i].data.ptr;
-            if (client->flood)
-                flood(client);
-            else
+            if (client < clients + count)
                 talk(client);
+            else
+                flood(client);
         }
     }
     double took = (double)(now() - start) / 1e9;
