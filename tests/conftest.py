@@ -24,7 +24,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # for --import-mode=importlib
 
 from faults import plugin as faults
-from harness import report
+from harness import early, report
 from harness.chapters import CHAPTERS, VARIANT, VARIANTS, Chapter, foreign
 from harness.network import Network
 from harness.peer import ClientProgram, Peer, Terminal
@@ -40,6 +40,7 @@ MARKS = (
     "no_inject(why, rule=''): means nothing under INJECT, or under this rule of it",
     "fault(number, ..., happened='served', chapter=''): a row of docs/faults.md",
     "of_clients: checks a client, and so is for --client and not for --server",
+    "early(begin=...): what it waits for begins before the first test: harness/early.py",
     "thorough: takes long, and so runs only with THOROUGH=1",
 )
 
@@ -70,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if "{port}" not in config.getoption(option) and config.getoption(option):
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
     config.pluginmanager.register(report)
+    config.pluginmanager.register(early)
     if not config.getoption("--behaviour"):
         faults.configure(config)
     _be_an_ordinary_process()

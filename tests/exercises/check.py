@@ -134,6 +134,7 @@ def full_house(server: Server) -> None:
         late.hear(b"Sorry, full.\n", "the eleventh, which spoke first")
         late.must_end("the eleventh, after the apology")
     lingering = server.client()
+    lingering.hear(b"Sorry, full.\n", "one more, which stays after the apology")
     guests.pop().leave()
     until = time.monotonic() + PATIENCE_S
     while True:  # the server may need a moment to notice
