@@ -22,9 +22,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 from xml.etree import ElementTree
 
 from rows import ROWS, Row, with_python
@@ -33,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY, PAGE, RESULTS = HERE.parents[1], HERE.parent / "README.md", HERE / "results.jsonl"
 BASE = "ca-certificates,git,libc6-dev,make,passwd,python3"
 PROJECT = "/home/reader/project"
+HOURS = 2  # after which a command that does not end is ended
 
 # The first command of the README, and what a reader sees in the second terminal.
 SERVE = r"""
@@ -40,7 +41,7 @@ make 05-async-tasks || exit
 ./server >/tmp/server.log 2>&1 & server=$!
 for try in $(seq 100); do grep -q listening /tmp/server.log && break; sleep 0.1; done
 ./client >/tmp/client.log 2>&1; cat /tmp/server.log /tmp/client.log
-kill -INT $server; wait $server
+kill $server; wait $server
 grep -qx "Received echo from server: 'Hello, Tokio!'" /tmp/client.log
 """
 VERSIONS = r"""
@@ -76,6 +77,7 @@ class Root:
     home: Path
     mirror: str
     ubuntu: str
+    log: Path = Path(os.devnull)
 
     def layers(self, row: Row) -> list[Path]:
         """Uppermost first. Made once; a layer that is half made is made anew."""
@@ -89,9 +91,9 @@ class Root:
             shutil.rmtree(layer, ignore_errors=True)
             layer.mkdir()
             command = "apt-get -qq update && apt-get -qq -y --no-install-recommends install "
-            made = self.run([base], layer, command + " ".join(packages), network=True)
-            if made.returncode != 0:
-                raise Trouble(f"{' '.join(packages)} cannot be installed: {last(made.stdout)}")
+            status, said = self.run([base], layer, command + " ".join(packages), network=True)
+            if status != 0:
+                raise Trouble(f"{' '.join(packages)} cannot be installed: {last(said)}")
             self._done(layer, True)
         return [layer, base]
 
@@ -119,7 +121,7 @@ class Root:
 
     def run(self, lower: list[Path], upper: Path, command: str, network: bool = False,
             user: str = "root", where: str = "/", env: str = "",
-            binds: tuple[tuple[str, str], ...] = ()) -> "subprocess.CompletedProcess[str]":
+            binds: tuple[tuple[str, str], ...] = ()) -> tuple[int, str]:
         """In namespaces of its own: when `unshare` ends, for whatever reason, its child is
         killed, and with it go all processes and mounts."""
         root, work = self.home / ".root", self.home / ".work"
@@ -144,9 +146,14 @@ class Root:
                   f" {proxies} DEBIAN_FRONTEND=noninteractive bash -c {shlex.quote(inner)}"]
         words = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         words += [] if network else ["--net"]
-        return subprocess.run([*words, "sh", "-c", "\n".join(lines)], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", timeout=5400)
+        with self.log.open("a+") as log:
+            log.write(f"\n$ {command.strip()}\n")
+            log.flush()
+            start = log.tell()
+            done = subprocess.run([*words, "sh", "-c", "\n".join(lines)], timeout=HOURS * 3600,
+                                  stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            log.seek(start)
+            return done.returncode, log.read()
 
 
 def last(text: str) -> str:
@@ -155,7 +162,7 @@ def last(text: str) -> str:
 
 # ---- a row ---------------------------------------------------------------------------------
 
-def run_row(root: Root, row: Row, log: Path) -> Outcome:
+def run_row(root: Root, row: Row) -> Outcome:
     outcome = Outcome(row.name, day=time.strftime("%Y-%m-%d"))
     upper = root.home / ".upper"
     shutil.rmtree(upper, ignore_errors=True)
@@ -165,7 +172,7 @@ def run_row(root: Root, row: Row, log: Path) -> Outcome:
         layers = root.layers(row)
         binds = tuple((str(_place_of_pytest(root, source)) if source.startswith("pytest of ")
                        else source, target) for source, target in row.binds)
-        _work(root, row, outcome, layers, upper, binds, log)
+        _work(root, row, outcome, layers, upper, binds)
     except Trouble as trouble:
         outcome.first, outcome.notes = "no", [str(trouble)]
     except subprocess.TimeoutExpired:
@@ -186,36 +193,32 @@ def _place_of_pytest(root: Root, source: str) -> Path:
 
 
 def _work(root: Root, row: Row, outcome: Outcome, layers: list[Path], upper: Path,
-          binds: tuple[tuple[str, str], ...], log: Path) -> None:
+          binds: tuple[tuple[str, str], ...]) -> None:
     where = row.place or PROJECT
     clone = upper / where.lstrip("/")
     clone.parent.mkdir(parents=True)
     words = ["git", "clone", "-q", "--no-hardlinks", *row.clone, str(REPOSITORY), str(clone)]
     subprocess.run(words, check=True)
 
-    def run(command: str, user: str = row.user, **more: Any) -> "subprocess.CompletedProcess[str]":
+    def run(command: str, user: str = row.user, network: bool = False) -> tuple[int, str]:
         mounts = binds + (((str(clone), where),) if row.read_only else ())
-        done = root.run(layers, upper, command, user=user, where=where, env=row.env,
-                        binds=mounts, **more)
-        with log.open("a") as file:
-            file.write(f"$ {command.strip()}\n{done.stdout}\n[{done.returncode}]\n")
-        return done
+        return root.run(layers, upper, command, network, user, where, row.env, mounts)
 
     own = f"useradd -m {row.user} 2>&1; chown -R {row.user} /home/{row.user}" \
         if row.user != "root" else "true"
     run(f"{own}\n{row.prepare}", user="root")
-    outcome.has = ", ".join(run(VERSIONS).stdout.split("\n")[:-1])
-    made = run(SERVE)
-    outcome.first = "yes" if made.returncode == 0 else "no"
-    outcome.notes += _told(row.told_first, made.stdout) if made.returncode != 0 else []
-    tested = run(f"export PYTEST_ADDOPTS='--junitxml=/tmp/junit.xml'\n{row.suite}",
-                 network=row.network)
+    outcome.has = ", ".join(run(VERSIONS)[1].split("\n")[:-1])
+    status, said = run(SERVE)
+    outcome.first = "yes" if status == 0 else "no"
+    outcome.notes += _told(row.told_first, said) if status != 0 else []
+    status, said = run(f"export PYTEST_ADDOPTS=--junitxml=/tmp/junit.xml\n{row.suite}",
+                       network=row.network)
     report = upper / "tmp/junit.xml"
     if report.exists():
         _count(outcome, report)
-    elif tested.returncode != 0:
-        outcome.notes += _told(row.told, tested.stdout)
-        outcome.failed += 0 if row.told and re.search(row.told, tested.stdout) else 1
+    elif status != 0:
+        outcome.notes += _told(row.told, said)
+        outcome.failed += 0 if row.told and re.search(row.told, said) else 1
 
 
 def _told(expected: str, text: str) -> list[str]:
@@ -282,6 +285,8 @@ def main(arguments: Optional[list[str]] = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="REGEX", default="", help="only rows with such a name")
     parser.add_argument("--list", action="store_true", help="name the rows, and do nothing")
+    parser.add_argument("--try", dest="suite", metavar="COMMAND", default="",
+                        help="this instead of `make test`; the table stays as it is")
     parser.add_argument("--home", type=Path, default=Path("/var/tmp/machines"),
                         help="where roots and logs go (%(default)s)")
     parser.add_argument("--mirror", default="http://deb.debian.org/debian")
@@ -290,7 +295,8 @@ def main(arguments: Optional[list[str]] = None) -> int:
                         help="one more row: this interpreter, in a Debian 13")
     options = parser.parse_args(arguments)
     rows = [*ROWS, *(with_python(Path(path)) for path in options.python)]
-    rows = [row for row in rows if re.search(options.only, row.name)]
+    rows = [replace(row, suite=options.suite or row.suite) for row in rows
+            if re.search(options.only, row.name)]
     if options.list:
         print("\n".join(row.name for row in rows))
         return 0
@@ -303,14 +309,15 @@ def main(arguments: Optional[list[str]] = None) -> int:
     failed = 0
     for row in rows:
         print(f"{row.name} …", flush=True)
-        log = options.home / (re.sub(r"\W+", "-", row.name).strip("-") + ".log")
-        log.unlink(missing_ok=True)
-        outcome = run_row(root, row, log)
-        keep(outcome)
+        root.log = options.home / (re.sub(r"\W+", "-", row.name).strip("-") + ".log")
+        root.log.unlink(missing_ok=True)
+        outcome = run_row(root, row)
+        if not options.suite:
+            keep(outcome)
         failed += outcome.failed
         print(f"  {outcome.first}, {outcome.passed} passed, {outcome.walls} walls, "
               f"{outcome.skipped} skipped, {outcome.failed} failed in {outcome.seconds} s\n  "
-              + "\n  ".join([*outcome.notes, f"log: {log}"]), flush=True)
+              + "\n  ".join([*outcome.notes, f"log: {root.log}"]), flush=True)
     return min(failed, 1)
 
 
