@@ -88,6 +88,19 @@ def test_a_client_that_never_ends_is_cut_at_last(start_server, story):
     server.serves_a_new_client()
 
 
+@pytest.mark.no_sanitizer("its library must be loaded first")
+def test_a_client_that_floods_after_our_end_is_cut_at_last(start_server, story):
+    """There is always something to read, so the limit must not wait for a pause."""
+    server = start_server("--idle-timeout", "1", env={
+        "LD_PRELOAD": str(library(Path(__file__).with_name("flooded.c")))})
+    descriptors = server.descriptors()
+    client = server.client()
+    client.expect_end()
+    client.send(b"flood")
+    story.tell("from now on each read of the server filled its buffer")
+    server.expect_descriptors(at_most=descriptors)
+
+
 def test_ctrl_c_comes_before_the_limit(start_server):
     server = start_server("--idle-timeout", "1000000000")
     client = server.client()
