@@ -139,5 +139,5 @@ def test_more_clients_than_the_backlog_holds_are_all_served(start_server, story,
     server = start_server(network=network({"core/somaxconn": "4"}))
     with server.paused():
         crowd = server.crowd(20, wait=False)
-    crowd.send_each(b"hello")
+    crowd.say_at_once([b"hello"] * 20)
     crowd.finish()
