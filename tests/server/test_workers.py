@@ -133,6 +133,7 @@ def _expect_shares(server: Server, before: "Counter[str]", wanted: range) -> Non
                        f"their shares are {shares()}")
 
 
+@pytest.mark.no_inject("megabytes, byte by byte", "cut")
 def test_each_worker_gets_its_share(start_server):
     server = start_server("--workers", "4")
     before = _watched(server)
@@ -141,7 +142,7 @@ def test_each_worker_gets_its_share(start_server):
     crowd += server.crowd(396)
     _expect_shares(server, before, range(98, 103))
     server.expect_idle("with 400 silent connections")
-    crowd.say_at_once([bytes([number % 256]) * 5_000 for number in range(400)])
+    crowd.say_at_once([bytes([number % 256]) * 50_000 for number in range(400)])
     crowd.finish()
 
 
