@@ -2,18 +2,17 @@
 #define _GNU_SOURCE
 #include "fake_kernel.h"
 
+#include <string.h>
+
 #include "inbox.h"
 #include "net.h"
 #include "runtime.h"
 #include "stop.h"
-#include "sync.h"
 #include "task.h"
 #include "timer.h"
 
 static struct scenario scenario;
 static unsigned char scratch[2]; /* enough to come to every limit */
-static struct semaphore semaphore;
-static int serving; /* tasks with a permit */
 static struct inbox inbox;
 static struct message messages[8];
 static int sent, received;
@@ -38,8 +37,6 @@ struct serve {
     struct async async;
     struct peer *peer;
     struct tcp_stream stream;
-    bool permitted; /* by the semaphore */
-    struct semaphore_acquire acquire;
     struct stopped stopped;
     struct tcp_read read;
     struct timeout limit;
@@ -64,11 +61,6 @@ static long serve_poll(struct future *future, struct waker *waker)
     ASYNC_BEGIN;
     error = tcp_stream_register(&self->stream);
     must(error == 0, "a stream cannot be registered");
-    if (scenario.permits > 0) {
-        AWAIT(error, self->acquire, semaphore_acquire(&semaphore));
-        self->permitted = true;
-        must(++serving <= scenario.permits, "more go on than there are permits");
-    }
     self->stopped = stopped();
     for (;;) {
         self->read = tcp_read(&self->stream, scratch, sizeof scratch);
@@ -99,10 +91,6 @@ static void serve_drop(struct future *future)
 
     async_drop(&self->async);
     future_drop(&self->stopped.future);
-    if (self->permitted) {
-        serving--;
-        semaphore_release(&semaphore);
-    }
     tcp_stream_close(&self->stream);
 }
 
@@ -134,51 +122,26 @@ static long receive_poll(struct future *future, struct waker *waker)
 }
 ASYNC_VTABLE(receive);
 
-/* ---- async fn wait: joins the first task, with a handle that cancels --------------- */
-
-struct wait {
-    struct future future;
-    struct async async;
-};
+/* ---- joins the first task, with a handle that cancels ------------------------------ */
 
 static long wait_poll(struct future *future, struct waker *waker)
 {
-    struct wait *self = (struct wait *)future;
-    long number;
-
-    ASYNC_BEGIN;
+    (void)future;
     tasks[0].handle.cancels = true;
-    AWAIT_AT(number, &tasks[0].handle.future);
-    must(number == 0 || (number == CANCELLED && tasks[0].was_cancelled),
+    long number = future_poll(&tasks[0].handle.future, waker);
+    must(number == 0 || number == PENDING ||
+             (number == CANCELLED && tasks[0].was_cancelled),
          "join has the wrong number");
-    ASYNC_END;
-    return 0;
+    return number == PENDING ? PENDING : 0;
 }
-ASYNC_VTABLE(wait);
 
-/* ---- async fn meddle: wakes and cancels the others --------------------------------- */
-
-struct meddle {
-    struct future future;
-    struct async async;
-    struct sleep sleep;
-    int left;
-};
-
-static long meddle_poll(struct future *future, struct waker *waker)
+static void wait_drop(struct future *future)
 {
-    struct meddle *self = (struct meddle *)future;
-    long done = 0;
-
-    ASYNC_BEGIN;
-    while (self->left-- > 0 && done == 0) {
-        AWAIT(done, self->sleep, sleep_for(5));
-        world_meddles();
-    }
-    ASYNC_END;
-    return done;
+    (void)future;
+    future_drop(&tasks[0].handle.future);
 }
-ASYNC_VTABLE(meddle);
+
+static const struct future_vtable wait_vtable = {wait_poll, wait_drop};
 
 /* ---- a task around each: what must be true of every one ---------------------------- */
 
@@ -189,8 +152,6 @@ struct watched {
         struct future body; /* the first member of each */
         struct serve serve;
         struct receive receive;
-        struct wait wait;
-        struct meddle meddle;
     };
 };
 
@@ -289,13 +250,9 @@ static void check_end_of(int number)
 
 void run(const struct scenario *wanted)
 {
-    int meddles = wanted->wakes + wanted->cancels + wanted->stops;
-
     scenario = *wanted;
-    for (int i = 0; i < MOST_TASKS; i++)
-        tasks[i] = (__typeof__(tasks[0])){0};
-    semaphore = (struct semaphore){.permits = scenario.permits};
-    serving = task_count = sent = received = 0;
+    memset(tasks, 0, sizeof tasks);
+    task_count = sent = received = 0;
     world_begin(&scenario);
     must(runtime_open() == 0 && inbox_open(&inbox) == 0, "the runtime does not open");
     for (int i = 0; i < scenario.peers; i++)
@@ -305,13 +262,12 @@ void run(const struct scenario *wanted)
     if (scenario.messages > 0)
         begin((struct watched){.receive = {.future = {&receive_vtable}}});
     if (scenario.joins)
-        begin((struct watched){.wait = {.future = {&wait_vtable}}});
-    if (meddles > 0)
-        begin((struct watched){.meddle = {.future = {&meddle_vtable}, .left = meddles}});
+        begin((struct watched){.body = {&wait_vtable}});
     struct tasks_drained drained = tasks_drained();
     (void)block_on(&drained.future);
     for (int i = 0; i < task_count; i++)
         check_end_of(i);
+    world.left.messages = 0; /* the other thread has ended, too */
     inbox_close(&inbox);
     runtime_close();
     world_end();
