@@ -62,21 +62,15 @@ int choose(int count)
 
 /* ---- telling ----------------------------------------------------------------------- */
 
-static void tell_all(const char *what, const char *format, va_list arguments)
-{
-    if (!telling)
-        return;
-    (void)printf("%s", what);
-    (void)vprintf(format, arguments);
-    (void)printf("\n");
-}
-
 void tell(const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    tell_all("", format, arguments);
+    if (telling) {
+        (void)vprintf(format, arguments);
+        (void)printf("\n");
+    }
     va_end(arguments);
 }
 
@@ -85,23 +79,21 @@ void tell(const char *format, ...)
  * allowed; but all is lost anyway. */
 void wrong(const char *format, ...)
 {
-    static char text[MOST_CHOICES * 4];
+    static char text[MOST_CHOICES * 4], why[200];
     char program[] = "exhaustive", name[64];
     size_t length = 0;
-    sigset_t none;
     va_list arguments;
 
     va_start(arguments, format);
-    tell_all("WRONG: ", format, arguments);
+    (void)vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
+    tell("WRONG: %s", why);
     for (int i = 0; i < choices.made && length < sizeof text; i++)
         length += (size_t)snprintf(text + length, sizeof text - length, "%s%d",
                                    i == 0 ? "" : ",", choices.answer[i]);
     (void)snprintf(name, sizeof name, "%s", scenario.name);
     tell("Once more: exhaustive %s %s %s", surprises, name, text);
     (void)fflush(stdout);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     if (!telling)
         (void)execv("/proc/self/exe", (char *[]){program, surprises, name, text, NULL});
     _exit(EXIT_FAILURE);
@@ -160,12 +152,13 @@ static void try_one(char *text)
 int main(int argc, char **argv)
 {
     const int crashes[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    const struct sigaction on_any = {.sa_handler = on_crash, .sa_flags = SA_NODEFER};
 
     if (argc < 2)
         return 2;
     surprises = argv[1];
     for (int i = 0; i < 5; i++)
-        (void)signal(crashes[i], on_crash);
+        (void)sigaction(crashes[i], &on_any, NULL);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
         scenario = scenarios[i];

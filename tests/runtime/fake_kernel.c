@@ -21,8 +21,7 @@
 
 #include "stop.h"
 
-#define BATCH 2 /* the Makefile makes the runtime's numbers small */
-#define PAUSE_MS (LIMIT_MS + 100)
+enum { BATCH = 2, PAUSE_MS = LIMIT_MS + 100 }; /* see the Makefile: small numbers */
 
 struct world world;
 
@@ -101,21 +100,9 @@ static void add(enum what what, int whom, int number)
     acts.list[acts.count++] = (struct act){what, whom, number};
 }
 
-/* What other tasks may do to a task. */
-static void add_meddling(void)
-{
-    if (world.left.stops > 0)
-        add(STOP, 0, 0);
-    for (int i = 0; i < MOST_TASKS; i++) {
-        if (world.left.wakes > 0 && task_is_there(i))
-            add(WAKE, i, 0);
-        if (world.left.cancels > 0 && task_is_there(i))
-            add(CANCEL, i, 0);
-    }
-}
-
-/* What may happen also while the thread sleeps. */
-static void list_acts(void)
+/* What other tasks may do to a task, in a poll only; and what may happen also while the
+ * thread sleeps. */
+static void list_acts(bool in_a_poll)
 {
     acts.count = 0;
     for (int i = 0; i < world.left.peers; i++) {
@@ -132,38 +119,35 @@ static void list_acts(void)
     }
     if (world.left.messages > 0)
         add(SEND, 0, 0);
-}
-
-static void speak(int number, int bytes)
-{
-    struct peer *peer = &world.peers[number];
-
-    tell("peer %d %s %d", number, bytes > 0 ? "sends" : "ends its side", bytes);
-    peer->said += bytes;
-    peer->ended = bytes == 0;
-    peer->said_at = world.clock;
-    note_news(STREAMS + number);
-}
-
-static void hear(int number)
-{
-    struct peer *peer = &world.peers[number];
-
-    tell("peer %d reads %d", number, peer->echoed - peer->heard);
-    peer->heard = peer->echoed;
-    if (peer->no_room)
-        note_news(STREAMS + number);
-    peer->no_room = false;
+    if (in_a_poll && world.left.stops > 0)
+        add(STOP, 0, 0);
+    for (int i = 0; in_a_poll && i < MOST_TASKS; i++) {
+        if (world.left.wakes > 0 && task_is_there(i))
+            add(WAKE, i, 0);
+        if (world.left.cancels > 0 && task_is_there(i))
+            add(CANCEL, i, 0);
+    }
 }
 
 static void perform(struct act act)
 {
+    struct peer *peer = &world.peers[act.whom];
+
     switch (act.what) {
     case SAY:
-        speak(act.whom, act.number);
+        tell("peer %d %s %d", act.whom, act.number > 0 ? "sends" : "ends its side",
+             act.number);
+        peer->said += act.number;
+        peer->ended = act.number == 0;
+        peer->said_at = world.clock;
+        note_news(STREAMS + act.whom);
         break;
     case HEAR:
-        hear(act.whom);
+        tell("peer %d reads %d", act.whom, peer->echoed - peer->heard);
+        peer->heard = peer->echoed;
+        if (peer->no_room)
+            note_news(STREAMS + act.whom);
+        peer->no_room = false;
         break;
     case SEND:
         world.left.messages--;
@@ -204,9 +188,7 @@ static void may_happen(bool in_a_poll)
     if (++world.steps > most)
         wrong("the runtime goes in circles: more than %d system calls", most);
     while (world.left.surprises > 0) {
-        list_acts();
-        if (in_a_poll)
-            add_meddling();
+        list_acts(in_a_poll);
         if (world.left.delays > 0)
             add(PAUSE, 0, PAUSE_MS);
         int choice = choose(acts.count + 1);
@@ -226,7 +208,7 @@ static void sleep_until_news(int ms)
         bool may_return = ms == 0 || there_is_news();
         if (may_return && world.left.surprises == 0)
             return;
-        list_acts();
+        list_acts(false);
         if (!may_return && ms > 0 && (world.left.delays > 0 || acts.count == 0))
             add(PAUSE, 0, ms);
         if (!may_return && acts.count == 0)

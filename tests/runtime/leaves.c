@@ -223,11 +223,7 @@ OF_EVERY_LEAF(an_event_wakes_all_who_wait_for_it, ALL)
     check(bells[0].rung > 0 && bells[1].rung > 0);
 }
 
-static long poll_first(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    return future_poll(&them[0].future, waker);
-}
+ON_POLL(poll_first, return future_poll(&them[0].future, waker))
 
 static void drop_first(struct counts *its)
 {

@@ -147,12 +147,7 @@ ABORTS(a_task_woken_from_another_thread, "woken from another thread: see inbox.h
     wake_from_another_thread(one.waker);
 }
 
-static long wake_root(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    wake_from_another_thread(waker);
-    return 0;
-}
+ON_POLL(wake_root, wake_from_another_thread(waker); return 0)
 
 ABORTS(a_root_woken_from_another_thread, "woken from another thread: see inbox.h")
 {
@@ -167,11 +162,7 @@ ABORTS(a_second_runtime_opened_on_one_thread, "this thread has a runtime already
     (void)runtime_open();
 }
 
-static long block(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    return await(sleep, sleep_for(5));
-}
+ON_POLL(block, return await(sleep, sleep_for(5)))
 
 ABORTS(block_on_inside_a_task, "block_on() inside a task")
 {

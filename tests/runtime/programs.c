@@ -30,32 +30,73 @@ static void must(bool condition, const char *what)
         wrong("%s", what);
 }
 
-/* ---- async fn serve: an echo ------------------------------------------------------- */
+/* ---- the tasks --------------------------------------------------------------------- */
 
-struct serve {
+/* All are of one type, so that what must be true of every task is said once. */
+struct program {
     struct future future;
+    long (*body)(struct program *self, struct waker *waker);
+    int number; /* of the task, and of its peer */
     struct async async;
-    struct peer *peer;
     struct tcp_stream stream;
     struct stopped stopped;
     struct tcp_read read;
     struct timeout limit;
     int64_t due; /* the limit */
     struct tcp_write_all write_all;
+    struct inbox_receive receive;
+    struct message *message;
 };
 
-static void must_be_late(const struct serve *self)
+static long program_poll(struct future *future, struct waker *waker)
 {
-    bool speaks = self->peer->said > self->peer->read || self->peer->ended;
+    struct program *self = (struct program *)future;
+
+    must(!tasks[self->number].dropped, "a task is polled after its end");
+    tasks[self->number].owed_poll = false;
+    tasks[self->number].waker = waker;
+    return self->body(self, waker);
+}
+
+static void program_drop(struct future *future)
+{
+    struct program *self = (struct program *)future;
+
+    must(!tasks[self->number].dropped, "a task is dropped twice");
+    tasks[self->number].dropped = true;
+    tasks[self->number].owed_poll = false;
+    async_drop(&self->async);
+    future_drop(&self->stopped.future);
+    tcp_stream_close(&self->stream);
+}
+
+static void begin(long (*body)(struct program *self, struct waker *waker), int fd)
+{
+    static const struct future_vtable vtable = {program_poll, program_drop};
+    struct program program = {.future = {&vtable},
+                              .body = body,
+                              .number = task_count++,
+                              .stream = tcp_stream_from(fd)};
+
+    tasks[program.number].owed_poll = true;
+    must(spawn_joinable(program, &tasks[program.number].handle) == 0,
+         "a task cannot be started");
+}
+
+/* ---- an echo ----------------------------------------------------------------------- */
+
+static void must_be_late(const struct program *self)
+{
+    const struct peer *peer = &world.peers[self->number];
+    bool speaks = peer->said > peer->read || peer->ended;
 
     must(world.clock >= self->due, "a limit ran out too early");
-    must(!speaks || self->peer->said_at >= self->due,
+    must(!speaks || peer->said_at >= self->due,
          "a limit ran out although the peer had spoken in time");
 }
 
-static long serve_poll(struct future *future, struct waker *waker)
+static long serve(struct program *self, struct waker *waker)
 {
-    struct serve *self = (struct serve *)future;
     long length, error;
 
     ASYNC_BEGIN;
@@ -85,29 +126,10 @@ static long serve_poll(struct future *future, struct waker *waker)
     ASYNC_END;
 }
 
-static void serve_drop(struct future *future)
+/* ---- receives what another thread sends; joins the first task ---------------------- */
+
+static long receive(struct program *self, struct waker *waker)
 {
-    struct serve *self = (struct serve *)future;
-
-    async_drop(&self->async);
-    future_drop(&self->stopped.future);
-    tcp_stream_close(&self->stream);
-}
-
-static const struct future_vtable serve_vtable = {serve_poll, serve_drop};
-
-/* ---- async fn receive: what another thread sends ----------------------------------- */
-
-struct receive {
-    struct future future;
-    struct async async;
-    struct inbox_receive receive;
-    struct message *message;
-};
-
-static long receive_poll(struct future *future, struct waker *waker)
-{
-    struct receive *self = (struct receive *)future;
     long error;
 
     ASYNC_BEGIN;
@@ -120,70 +142,18 @@ static long receive_poll(struct future *future, struct waker *waker)
     ASYNC_END;
     return 0;
 }
-ASYNC_VTABLE(receive);
 
-/* ---- joins the first task, with a handle that cancels ------------------------------ */
-
-static long wait_poll(struct future *future, struct waker *waker)
+static long join_first(struct program *self, struct waker *waker)
 {
-    (void)future;
+    long number;
+
+    ASYNC_BEGIN;
     tasks[0].handle.cancels = true;
-    long number = future_poll(&tasks[0].handle.future, waker);
-    must(number == 0 || number == PENDING ||
-             (number == CANCELLED && tasks[0].was_cancelled),
+    AWAIT_AT(number, &tasks[0].handle.future);
+    must(number == 0 || (number == CANCELLED && tasks[0].was_cancelled),
          "join has the wrong number");
-    return number == PENDING ? PENDING : 0;
-}
-
-static void wait_drop(struct future *future)
-{
-    (void)future;
-    future_drop(&tasks[0].handle.future);
-}
-
-static const struct future_vtable wait_vtable = {wait_poll, wait_drop};
-
-/* ---- a task around each: what must be true of every one ---------------------------- */
-
-struct watched {
-    struct future future;
-    int number;
-    union {
-        struct future body; /* the first member of each */
-        struct serve serve;
-        struct receive receive;
-    };
-};
-
-static long watched_poll(struct future *future, struct waker *waker)
-{
-    struct watched *self = (struct watched *)future;
-
-    must(!tasks[self->number].dropped, "a task is polled after its end");
-    tasks[self->number].owed_poll = false;
-    tasks[self->number].waker = waker;
-    return future_poll(&self->body, waker);
-}
-
-static void watched_drop(struct future *future)
-{
-    struct watched *self = (struct watched *)future;
-
-    must(!tasks[self->number].dropped, "a task is dropped twice");
-    tasks[self->number].dropped = true;
-    tasks[self->number].owed_poll = false;
-    future_drop(&self->body);
-}
-
-static void begin(struct watched watched)
-{
-    static const struct future_vtable vtable = {watched_poll, watched_drop};
-    int number = task_count++;
-
-    watched.future.vtable = &vtable;
-    watched.number = number;
-    tasks[number].owed_poll = true;
-    must(spawn_joinable(watched, &tasks[number].handle) == 0, "a task cannot be started");
+    ASYNC_END;
+    return 0;
 }
 
 /* ---- what the kernel may do to them ------------------------------------------------ */
@@ -256,13 +226,11 @@ void run(const struct scenario *wanted)
     world_begin(&scenario);
     must(runtime_open() == 0 && inbox_open(&inbox) == 0, "the runtime does not open");
     for (int i = 0; i < scenario.peers; i++)
-        begin((struct watched){.serve = {.future = {&serve_vtable},
-                                         .peer = &world.peers[i],
-                                         .stream = tcp_stream_from(world.peers[i].fd)}});
+        begin(serve, world.peers[i].fd);
     if (scenario.messages > 0)
-        begin((struct watched){.receive = {.future = {&receive_vtable}}});
+        begin(receive, -1);
     if (scenario.joins)
-        begin((struct watched){.body = {&wait_vtable}});
+        begin(join_first, -1);
     struct tasks_drained drained = tasks_drained();
     (void)block_on(&drained.future);
     for (int i = 0; i < task_count; i++)

@@ -115,11 +115,7 @@ static int ended_by(void (*what)(void))
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-static long interrupt(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    return raise(SIGINT);
-}
+ON_POLL(interrupt, return raise(SIGINT))
 
 static void signal_in_a_task(void)
 {

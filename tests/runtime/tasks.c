@@ -44,12 +44,8 @@ TEST(a_task_woken_or_cancelled_after_its_end_keeps_its_number)
     task_cancel(&one.handle); /* the handle has been used: nothing happens */
 }
 
-static long wake_self_and_end(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    waker->wake(waker); /* it is in the queue, and done */
-    return 7;
-}
+/* It is in the queue, and done. */
+ON_POLL(wake_self_and_end, waker->wake(waker); return 7)
 
 TEST(a_task_that_wakes_itself_and_ends_is_freed_once)
 {
@@ -126,12 +122,7 @@ TEST(a_task_cancelled_twice_before_its_first_turn_is_never_polled)
     check(one.polls == 0 && one.drops == 1);
 }
 
-static long cancel_one(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    task_cancel(&one.handle);
-    return PENDING;
-}
+ON_POLL(cancel_one, task_cancel(&one.handle); return PENDING)
 
 TEST(a_task_cancels_itself)
 {
@@ -148,12 +139,7 @@ static void cancel_two_and_drop_own_handle(struct counts *its)
     future_drop(&its->handle.future);
 }
 
-static long spawn_two(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    start(&two.handle, probe, probe(&two));
-    return PENDING;
-}
+ON_POLL(spawn_two, start(&two.handle, probe, probe(&two)); return PENDING)
 
 TEST(a_child_cancels_its_parent_whose_drop_cancels_the_child)
 {

@@ -95,11 +95,7 @@ static long wait_for_go(void *argument)
     return *(long *)argument;
 }
 
-static long say_go_after_100_polls(struct counts *its, struct waker *waker)
-{
-    go = its->polls == 100;
-    return go ? 0 : again(its, waker);
-}
+ON_POLL(say_go_after_100_polls, go = its->polls == 100; return go ? 0 : again(its, waker))
 
 TEST(while_a_function_is_offloaded_the_other_tasks_go_on)
 {

@@ -121,11 +121,7 @@ TEST(a_hundred_thousand_long_sleeps_are_dropped_in_no_time)
 
 /* ---- timeout ----------------------------------------------------------------------- */
 
-static long kernel_timed_out(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    return -ETIMEDOUT;
-}
+ON_POLL(kernel_timed_out, return -ETIMEDOUT)
 
 TEST(our_time_out_is_not_the_kernels_etimedout)
 {

@@ -98,10 +98,7 @@ long again(struct counts *counts, struct waker *waker)
     return PENDING;
 }
 
-static long once_again(struct counts *counts, struct waker *waker)
-{
-    return counts->polls > 1 ? 0 : again(counts, waker);
-}
+ON_POLL(once_again, return its->polls > 1 ? 0 : again(its, waker))
 
 void turn(void)
 {

@@ -100,6 +100,14 @@ long ready(struct counts *counts, struct waker *waker); /* an on_poll: ends with
 long again(struct counts *counts, struct waker *waker); /* one that wakes itself */
 void wake(struct counts *counts);
 
+/* ON_POLL(name, what): an on_poll of one line. */
+#define ON_POLL(name, ...)                                                               \
+    static long name(struct counts *its, struct waker *waker)                            \
+    {                                                                                    \
+        (void)its, (void)waker;                                                          \
+        __VA_ARGS__;                                                                     \
+    }
+
 /* ---- sockets ----------------------------------------------------------------------- */
 
 /* A stream of the runtime, and its other end: a plain socket. Of the Unix kind, where
