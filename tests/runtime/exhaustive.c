@@ -50,10 +50,9 @@ static bool telling;
 
 int choose(int count)
 {
-    int i = choices.made++;
-
-    if (i == MOST_CHOICES)
+    if (choices.made == MOST_CHOICES)
         wrong("more than %d choices in a run", MOST_CHOICES);
+    int i = choices.made++;
     if (i >= choices.known)
         choices.answer[i] = 0;
     choices.count[i] = count;
