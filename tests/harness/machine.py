@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import socket
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,9 @@ def needs_root() -> None:
 
 def needs_strace() -> None:
     needs_program("strace", "strace")
-    if _trouble_with_strace():
-        pytest.skip(f"strace is not possible here: {_trouble_with_strace()}")
-
-
-@lru_cache(maxsize=None)
-def _trouble_with_strace() -> str:
     tried = proc.run(["strace", "-o", os.devnull, "true"])
-    return tried.stderr.strip() if tried.returncode != 0 else ""
+    if tried.returncode != 0:
+        pytest.skip(f"strace is not possible here: {tried.stderr.strip()}")
 
 
 def needs_descriptors(number: int) -> None:

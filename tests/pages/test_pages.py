@@ -7,9 +7,9 @@ import runpy
 import shutil
 import subprocess
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+import tempfile
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Optional
 from xml.etree import ElementTree
 
 import pytest
@@ -172,17 +172,34 @@ def test_the_five_evenings_are_drawn_from_their_traces() -> None:
         (TOP / "docs" / "five-evenings.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="an evening is recorded by strace")
-def test_a_reader_records_an_evening_in_a_picture_of_its_own(tmp_path: Path) -> None:
+class Recording:
+    """An evening, recorded in a copy of what it takes."""
+
+    def __init__(self) -> None:
+        if not shutil.which("strace"):
+            pytest.skip("an evening is recorded by strace")
+        self.place = tempfile.TemporaryDirectory(prefix="evening-")
+        self.top = Path(self.place.name)
+        for name in ("03-select", "tests/trace"):
+            shutil.copytree(TOP / name, self.top / name)
+        self.process = proc.start([sys.executable, str(self.top / "tests/trace/trace.py"), "03-select"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def stop(self) -> None:
+        proc.end(self.process)
+        self.place.cleanup()
+
+
+@pytest.mark.early(begin=Recording)
+def test_a_reader_records_an_evening_in_a_picture_of_its_own(early: Recording) -> None:
     """Nothing of the book is overwritten, and no server is left behind."""
-    for name in ("03-select", "tests/trace"):
-        shutil.copytree(TOP / name, tmp_path / name)
-    run = proc.run([sys.executable, str(tmp_path / "tests/trace/trace.py"), "03-select"], within=60)
-    assert run.returncode == 0, run.stderr
-    assert "from 0.0 to" in (tmp_path / "03-select/evening-mine.svg").read_text(encoding="utf-8")
+    said, _ = early.process.communicate(timeout=60)
+    assert early.process.returncode == 0, said.decode()
+    chapter = early.top / "03-select"
+    assert "from 0.0 to" in (chapter / "evening-mine.svg").read_text(encoding="utf-8")
     for name in ("README.md", "evening.svg"):
-        assert (tmp_path / "03-select" / name).read_bytes() == (TOP / "03-select" / name).read_bytes()
-    assert [pid for pid in Path("/proc").glob("[0-9]*") if proc_cwd(pid) == tmp_path / "03-select"] == []
+        assert (chapter / name).read_bytes() == (TOP / "03-select" / name).read_bytes()
+    assert [pid for pid in Path("/proc").glob("[0-9]*") if proc_cwd(pid) == chapter] == []
 
 
 def test_the_figure_of_chapter_4_is_drawn_from_its_results() -> None:
@@ -206,38 +223,39 @@ NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork"
               "--kill-child")
 
 
-def replay(name: str, directory: Path) -> str:
-    """Types the page in a copy of the repository. Returns what did not go as shown."""
-    shutil.copytree(TOP, directory, symlinks=True, ignore=shutil.ignore_patterns(
-        ".*", "__pycache__", "server", "client", "*.o", "*.d", "tiny"))
-    run = proc.run([*NAMESPACES, sys.executable, "-m", "pages.replay", name, str(directory)],
-                   {"PYTHONPATH": str(TOP / "tests")}, within=300, cwd=directory)
-    return "" if run.returncode == 0 else run.stdout + run.stderr
+class Play:
+    """A page's sessions, typed in a copy of the repository."""
+
+    def __init__(self, name: str) -> None:
+        typed = " ".join(step.typed for step in steps_of(Page(name)))
+        missing = [tool for tool in TOOLS
+                   if re.search(rf"\b{tool} ", typed) and not shutil.which(tool)]
+        if missing:
+            pytest.skip(f"this page is typed with {', '.join(missing)}, not found here")
+        if not shutil.which("unshare") or proc.run([*NAMESPACES, "true"]).returncode != 0:
+            pytest.skip("`unshare --net --pid` is not allowed here: 8080 may not be free")
+        self.place = tempfile.TemporaryDirectory(prefix="page-")
+        copy = Path(self.place.name, "copy")
+        shutil.copytree(TOP, copy, symlinks=True, ignore=shutil.ignore_patterns(
+            ".*", "__pycache__", "server", "client", "*.o", "*.d", "tiny"))
+        self.process = proc.start(
+            [*NAMESPACES, sys.executable, "-m", "pages.replay", name, str(copy)],
+            {"PYTHONPATH": str(TOP / "tests")}, cwd=copy, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+
+    def wrong(self) -> str:
+        """What did not go as shown."""
+        said, _ = self.process.communicate(timeout=300)
+        return said.decode("utf-8", "replace") if self.process.returncode else ""
+
+    def stop(self) -> None:
+        proc.end(self.process)
+        self.place.cleanup()
 
 
-@pytest.fixture(scope="session")
-def replays(request: pytest.FixtureRequest,
-            tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Plays all the pages that are asked for at the same time: most of it is waiting."""
-    asked = [item.callspec.params["name"] for item in request.session.items
-             if getattr(item, "originalname", "") == "test_every_session_goes_as_shown"]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        def start(name: str) -> "Future[str]":
-            return pool.submit(replay, name, tmp_path_factory.mktemp("page") / "copy")
-
-        alone = hasattr(request.config, "workerinput")  # one of several xdist workers
-        running = {} if alone else {name: start(name) for name in asked}
-        yield lambda name: (running.get(name) or start(name)).result()
-
-
+@pytest.mark.early(begin=Play)
 @pytest.mark.parametrize("name", [name for name in page_names() if steps_of(Page(name))])
-def test_every_session_goes_as_shown(name: str, request: pytest.FixtureRequest) -> None:
-    typed = " ".join(step.typed for step in steps_of(Page(name)))
-    missing = [tool for tool in TOOLS if re.search(rf"\b{tool} ", typed) and not shutil.which(tool)]
-    if missing:
-        pytest.skip(f"this page is typed with {', '.join(missing)}, not found here")
-    if not shutil.which("unshare") or proc.run([*NAMESPACES, "true"]).returncode != 0:
-        pytest.skip("`unshare --net --pid` is not allowed here: 8080 may not be free")
-    wrong = request.getfixturevalue("replays")(name)
+def test_every_session_goes_as_shown(name: str, early: Play) -> None:
+    wrong = early.wrong()
     if wrong:
         pytest.fail(wrong, pytrace=False)

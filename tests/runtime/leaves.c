@@ -67,46 +67,50 @@ static void work_ends(void)
 
 enum sharing { ONE, EACH_ITS_OWN, ALL };
 
-/* LEAF(its type, whether two can wait: no; for two events; for the same event,
+/* LEAF(its type, its name, whether two can wait: no; for two events; for the same event,
  *      what must be there before, the leaf itself, what makes its event happen) */
 #define LEAVES                                                                           \
-    LEAF(tcp_read, ALL, pair_open(), tcp_read(&pair.stream, &byte, 1), say("ab"))        \
-    LEAF(tcp_write_all, ALL, full_pair(), tcp_write_all(&pair.stream, "x", 1),           \
-         check(hear() > 0))                                                              \
-    LEAF(tcp_accept, ALL, tcp_listen(&listener, "127.0.0.1", 0, &here),                  \
+    LEAF(tcp_read, read, ALL, pair_open(), tcp_read(&pair.stream, &byte, 1), say("ab"))  \
+    LEAF(tcp_read, drain, ALL, pair_open(), tcp_drain(&pair.stream, &byte, 1),           \
+         check(shutdown(pair.other, SHUT_WR) == 0))                                      \
+    LEAF(tcp_write_all, write_all, ALL, full_pair(),                                     \
+         tcp_write_all(&pair.stream, "x", 1), check(hear() > 0))                         \
+    LEAF(tcp_accept, accept, ALL, tcp_listen(&listener, "127.0.0.1", 0, &here),          \
          tcp_accept(&listener, &peer), two_connections())                                \
-    LEAF(tcp_idle, ALL, pair_open(), tcp_idle(a_read(i), &pair.stream, 9000), say("ab")) \
-    LEAF(sleep, EACH_ITS_OWN, , sleep_for(9000), pass(20000))                            \
-    LEAF(timeout, EACH_ITS_OWN, , timeout(a_long_sleep(i), 9000), pass(20000))           \
-    LEAF(join, ONE, spawn_probe(&one), one.handle, one.on_poll = ready; wake(&one))      \
-    LEAF(tasks_drained, ALL, start(NULL, probe, probe(&one)); turn(), tasks_drained(),   \
-         one.on_poll = ready; wake(&one))                                                \
-    LEAF(notified, ALL, , notified(&notify), notify_all(&notify))                        \
-    LEAF(semaphore_acquire, ALL, , semaphore_acquire(&semaphore),                        \
+    LEAF(tcp_idle, idle, ALL, pair_open(), tcp_idle(a_read(i), &pair.stream, 9000),      \
+         say("ab"))                                                                      \
+    LEAF(sleep, sleep, EACH_ITS_OWN, , sleep_for(9000), pass(20000))                     \
+    LEAF(timeout, timeout, EACH_ITS_OWN, , timeout(a_long_sleep(i), 9000), pass(20000))  \
+    LEAF(join, join, ONE, spawn_probe(&one), one.handle, one.on_poll = ready;            \
+         wake(&one))                                                                     \
+    LEAF(tasks_drained, drained, ALL, start(NULL, probe, probe(&one)); turn(),           \
+         tasks_drained(), one.on_poll = ready; wake(&one))                               \
+    LEAF(notified, notified, ALL, , notified(&notify), notify_all(&notify))              \
+    LEAF(semaphore_acquire, acquire, ALL, , semaphore_acquire(&semaphore),               \
          semaphore_release(&semaphore); semaphore_release(&semaphore))                   \
-    LEAF(stopped, ALL, , stopped(), stop_now())                                          \
-    LEAF(inbox_receive, ALL, check(inbox_open(&inbox) == 0),                             \
+    LEAF(stopped, stopped, ALL, , stopped(), stop_now())                                 \
+    LEAF(inbox_receive, receive, ALL, check(inbox_open(&inbox) == 0),                    \
          inbox_receive(&inbox, &received), inbox_send(&inbox, &message))                 \
-    LEAF(offload, EACH_ITS_OWN, , offload(work, NULL), work_ends())
+    LEAF(offload, offload, EACH_ITS_OWN, , offload(work, NULL), work_ends())
 
 static union any {
     struct future future; /* the first member of each */
-#define LEAF(type, sharing, before, value, event) struct type type;
+#define LEAF(type, name, ...) struct type name;
     LEAVES
 #undef LEAF
 } them[2];
 
-#define LEAF(type, sharing, before, value, event)                                        \
-    static void before_##type(void)                                                      \
+#define LEAF(type, name, sharing, before, value, event)                                  \
+    static void before_##name(void)                                                      \
     {                                                                                    \
         before;                                                                          \
     }                                                                                    \
-    static void make_##type(int i)                                                       \
+    static void make_##name(int i)                                                       \
     {                                                                                    \
         (void)i;                                                                         \
-        them[i].type = value;                                                            \
+        them[i].name = value;                                                            \
     }                                                                                    \
-    static void cause_##type(void)                                                       \
+    static void cause_##name(void)                                                       \
     {                                                                                    \
         event;                                                                           \
     }
@@ -120,7 +124,8 @@ static const struct leaf {
     void (*make)(int i); /* in them[i] */
     void (*cause)(void);
 } leaves[] = {
-#define LEAF(type, sharing, ...) {#type, sharing, before_##type, make_##type, cause_##type},
+#define LEAF(type, name, sharing, ...) \
+    {#name, sharing, before_##name, make_##name, cause_##name},
     LEAVES
 #undef LEAF
 };
@@ -250,4 +255,23 @@ OF_EVERY_LEAF(a_leaf_that_need_not_wait_asks_the_budget, ONE)
     check(bells[1].rung == 1);
     coop_budget = COOP_BUDGET;
     check(poll_with(0, &bells[1]) != PENDING);
+}
+
+OF_EVERY_LEAF(a_leaf_beside_work_that_uses_up_every_turn_is_asked_all_the_same, ONE)
+{
+    struct probe busy = probe(&two);
+    struct until both = until(&busy.future, &them[0].future);
+    long number = PENDING;
+
+    two.on_poll = use_up;
+    coop_budget = 0; /* the work has had no turn yet, so its PENDING means nothing */
+    check(poll_by_hand(both) == PENDING);
+    coop_budget = COOP_BUDGET;
+    check(poll_by_hand(both) == PENDING);
+    make_it_happen(leaf);
+    for (int i = 0; i < 3 && number == PENDING; i++) {
+        coop_budget = COOP_BUDGET;
+        number = poll_by_hand(both);
+    }
+    check(number == INTERRUPTED);
 }

@@ -221,3 +221,24 @@ TEST(a_peer_who_reads_slowly_but_steadily_is_not_idle)
         check(!is_idle());
     }
 }
+
+/* ---- drain ------------------------------------------------------------------------- */
+
+TEST(a_limit_ends_a_drain_that_never_runs_dry)
+{
+    long result = PENDING;
+
+    pair_open();
+    struct tcp_read drain = tcp_drain(&pair.stream, buffer, 4096);
+    struct timeout limit = timeout(&drain.future, 100);
+    check(poll_by_hand(limit) == PENDING);
+    pass(101);
+    for (int i = 0; i < 5 && result == PENDING; i++) {
+        check(send(pair.other, much, COOP_BUDGET, 0) == COOP_BUDGET);
+        turn(); /* it arrives, and the limit is over */
+        coop_budget = COOP_BUDGET;
+        result = poll_by_hand(limit);
+        check(result != PENDING || pair.stream.source.ready & READABLE);
+    }
+    check(result == TIMED_OUT);
+}

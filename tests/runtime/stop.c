@@ -8,31 +8,13 @@
 
 /* ---- stopped, and AWAIT_UNTIL ------------------------------------------------------ */
 
-struct until {
-    struct future future;
-    struct async async;
-    struct future *work, *other;
-};
-
-static long until_poll(struct future *future, struct waker *waker)
-{
-    struct until *self = (struct until *)future;
-    long number;
-
-    ASYNC_BEGIN;
-    AWAIT_UNTIL(number, self->work, self->other);
-    ASYNC_END;
-    return number;
-}
-ASYNC_VTABLE(until);
-
 static struct stopped stop; /* a task may outlive the test */
 static struct probe work;
 
 static struct until until_stopped(struct future *its_work)
 {
     stop = stopped();
-    return (struct until){{&until_vtable}, {0}, its_work, &stop.future};
+    return until(its_work, &stop.future);
 }
 
 TEST(work_that_is_ready_counts_more_than_the_stop)
@@ -60,8 +42,7 @@ TEST(what_ends_the_wait_may_be_used_again_while_it_is_pending)
     struct sleep sleep = sleep_for(1), endless = sleep_for(FOREVER);
 
     check(await(until, until_stopped(&sleep.future)) == 0);
-    start(&two.handle, until,
-          (struct until){{&until_vtable}, {0}, &endless.future, &stop.future});
+    start(&two.handle, until, until(&endless.future, &stop.future));
     turn();
     stop_now();
     check(join(&two.handle) == INTERRUPTED);

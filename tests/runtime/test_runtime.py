@@ -195,7 +195,7 @@ BUGS = (  # name, the scenario that shows it, words of the story, what stands th
      "self->length -= (size_t)sent", "self->length = 0"),
     ("what a write could not send is not copied", "two-peers", "wrong byte", "net.c",
      "return keep_rest(self) ? PENDING", "return (void)keep_rest, true ? PENDING"),
-    ("a used-up budget wakes nobody", "much-to-say", "WRONG", "task.h",
+    ("a used-up budget wakes nobody", "much-to-say", "WRONG", "future.h",
      "    waker->wake(waker);\n    return false;", "    (void)waker;\n    return false;"),
     ("the loop sleeps while a task is in the queue", "much-to-say", SLEEPS, "runtime.c",
      "wait_for_events(busy || root.woken)", "wait_for_events(((void)busy, root.woken))"),

@@ -134,14 +134,6 @@ TEST(our_time_out_is_not_the_kernels_etimedout)
     check(two.polls >= 1 && two.drops == 1);
 }
 
-static long use_up(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    while (coop_proceed(waker, 0))
-        continue;
-    return PENDING;
-}
-
 TEST(a_limit_ends_work_that_uses_up_every_turn)
 {
     struct probe busy = probe(&one);

@@ -150,6 +150,31 @@ long ready(struct counts *counts, struct waker *waker)
     return 7;
 }
 
+long use_up(struct counts *counts, struct waker *waker)
+{
+    (void)counts;
+    while (coop_proceed(waker, 0))
+        continue;
+    return PENDING;
+}
+
+static long until_poll(struct future *future, struct waker *waker)
+{
+    struct until *self = (struct until *)future;
+    long number;
+
+    ASYNC_BEGIN;
+    AWAIT_UNTIL(number, self->work, self->other);
+    ASYNC_END;
+    return number;
+}
+ASYNC_VTABLE(until);
+
+struct until until(struct future *work, struct future *other)
+{
+    return (struct until){{&until_vtable}, {0}, work, other};
+}
+
 void wake(struct counts *counts)
 {
     counts->waker->wake(counts->waker);

@@ -98,6 +98,7 @@ void spawn_probe(struct counts *counts); /* with its handle, and a turn */
 
 long ready(struct counts *counts, struct waker *waker); /* an on_poll: ends with 7 */
 long again(struct counts *counts, struct waker *waker); /* one that wakes itself */
+long use_up(struct counts *counts, struct waker *waker); /* the budget, and wakes itself */
 void wake(struct counts *counts);
 
 /* ON_POLL(name, what): an on_poll of one line. */
@@ -107,6 +108,14 @@ void wake(struct counts *counts);
         (void)its, (void)waker;                                                          \
         __VA_ARGS__;                                                                     \
     }
+
+/* AWAIT_UNTIL(), of these two. */
+struct until {
+    struct future future;
+    struct async async;
+    struct future *work, *other;
+};
+struct until until(struct future *work, struct future *other);
 
 /* ---- sockets ----------------------------------------------------------------------- */
 
