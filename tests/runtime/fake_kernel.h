@@ -25,7 +25,6 @@ struct scenario {
     int wakes;     /* of a task, for nothing */
     int cancels, stops;
     int delays;  /* the clock moves on although somebody could do something */
-    int permits; /* of a semaphore, so that so many peers are served at a time; 0: all */
     bool limits; /* each read has a limit */
     bool joins;  /* a task joins the first one, with a handle that cancels */
 };
@@ -64,7 +63,7 @@ _Noreturn void tasks_are_stuck(void);
 struct peer {
     int said, read, echoed, heard; /* bytes: in this order they travel */
     int64_t said_at;               /* when it last spoke, or ended */
-    int fd;                        /* of its connection; -1: closed by the runtime */
+    int fd;                        /* of its connection */
     bool ended;
     bool no_room; /* a send found no room: an event follows when there is */
 };
@@ -78,6 +77,5 @@ extern struct world {
 
 void world_begin(const struct scenario *scenario);
 void world_end(void);
-void world_meddles(void); /* a task is woken for nothing, or cancelled, or not */
 
 #endif

@@ -1,145 +1,138 @@
-/* leaves.c: what every leaf must do, asked of each in turn. See unit.h.
- *
- * A leaf waits for an event. Here each is set up so that its event has not happened yet;
- * cause() makes it happen.
- */
+/* leaves.c: what every leaf must do, asked of each in turn. See unit.h. */
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include <stdatomic.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct pair pair;
-static struct tcp_listener listener;
-static struct address here, peer;
+static struct tcp_listener listener = {{.fd = -1}};
+static struct inbox inbox = {.event.fd = -1};
 static struct notify notify;
 static struct semaphore semaphore;
-static struct counts counts;
-static struct inbox inbox;
+static struct address here, peer;
 static struct message message, *received;
 static char byte;
 static atomic_bool go;
 
-/* Any future, and what it awaits. */
-union any {
-    struct future future; /* the first member of each */
+static union inner { /* what a combinator awaits; the first of two leaves, the second */
     struct tcp_read read;
-    struct tcp_write_all write_all;
-    struct tcp_accept accept;
     struct sleep sleep;
-    struct notified notified;
-    struct join join;
-    struct tasks_drained drained;
-    struct stopped stopped;
-    struct semaphore_acquire acquire;
-    struct inbox_receive receive;
-    struct offload offload;
-    struct timeout timeout;
-    struct tcp_idle idle;
-};
-static union any first, second, inner[2];
+} inner[2];
 
-/* ---- the leaves -------------------------------------------------------------------- */
+static struct future *a_read(int i)
+{
+    inner[i].read = tcp_read(&pair.stream, &byte, 1);
+    return &inner[i].read.future;
+}
+
+static struct future *a_long_sleep(int i)
+{
+    inner[i].sleep = sleep_for(FOREVER);
+    return &inner[i].sleep.future;
+}
+
+static void full_pair(void)
+{
+    pair_open();
+    pair_fill();
+}
+
+static void two_connections(void)
+{
+    for (int i = 0; i < 2; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        check(connect(fd, &here.any, sizeof here.v4) == 0);
+    }
+    (void)poll(&(struct pollfd){listener.source.fd, POLLIN, 0}, 1, -1);
+}
 
 static long work(void *argument)
 {
-    (void)argument;
     while (!go)
-        (void)usleep(1000);
-    return 0;
+        (void)usleep(100);
+    return argument != NULL;
 }
 
-/* What a combinator awaits. */
-static struct future *inner_read(union any *at)
+static void work_ends(void)
 {
-    union any *its = &inner[at == &second];
-    its->read = tcp_read(&pair.stream, &byte, 1);
-    return &its->future;
+    go = true;
+    while (events_written == 0)
+        (void)usleep(100);
 }
 
-static struct future *inner_sleep(union any *at)
-{
-    union any *its = &inner[at == &second];
-    its->sleep = sleep_for(FOREVER);
-    return &its->future;
-}
-
-#define DO(name, ...)                                                                    \
-    static void name(void)                                                               \
-    {                                                                                    \
-        __VA_ARGS__;                                                                     \
-    }
-DO(nothing, (void)0)
-DO(a_stream, pair_open(&pair))
-DO(a_full_stream, pair_open(&pair); pair_fill(&pair))
-DO(a_listener, tcp_listen(&listener, "127.0.0.1", 0, &here))
-DO(an_inbox, check(inbox_open(&inbox) == 0))
-DO(a_task, start(&counts.handle, probe, probe(&counts)); turn())
-DO(a_detached_task, start(NULL, probe, probe(&counts)); turn())
-
-DO(data, check(say(&pair, "ab") == 2))
-DO(the_end_of_input, check(shutdown(pair.other, SHUT_WR) == 0))
-DO(room, check(hear(&pair) > 0))
-DO(connections, connect_to(&here); connect_to(&here))
-DO(a_message, inbox_send(&inbox, &message))
-DO(the_end, counts.on_poll = ready; wake(&counts))
-DO(a_notification, notify_all(&notify))
-DO(permits, semaphore_release(&semaphore); semaphore_release(&semaphore))
-DO(time_passes, pass(20000))
-DO(a_result, go = true)
-
-#define LEAF(name, value)                                                                \
-    static void make_##name(union any *at)                                               \
-    {                                                                                    \
-        at->name = value;                                                                \
-    }
-LEAF(read, tcp_read(&pair.stream, &byte, 1))
-LEAF(write_all, tcp_write_all(&pair.stream, "x", 1))
-LEAF(accept, tcp_accept(&listener, &peer))
-LEAF(sleep, sleep_for(10000))
-LEAF(notified, notified(&notify))
-LEAF(join, counts.handle)
-LEAF(drained, tasks_drained())
-LEAF(stopped, stopped())
-LEAF(acquire, semaphore_acquire(&semaphore))
-LEAF(receive, inbox_receive(&inbox, &received))
-LEAF(offload, offload(work, NULL))
-LEAF(timeout, timeout(inner_sleep(at), 10000))
-LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10000))
-
-static void make_drain(union any *at)
-{
-    at->read = tcp_drain(&pair.stream, &byte, 1);
-}
+/* ---- the leaves -------------------------------------------------------------------- */
 
 enum sharing { ONE, EACH_ITS_OWN, ALL };
+
+/* LEAF(its type, its name, whether two can wait: no; for two events; for the same event,
+ *      what must be there before, the leaf itself, what makes its event happen) */
+#define LEAVES                                                                           \
+    LEAF(tcp_read, read, ALL, pair_open(), tcp_read(&pair.stream, &byte, 1), say("ab"))  \
+    LEAF(tcp_read, drain, ALL, pair_open(), tcp_drain(&pair.stream, &byte, 1),           \
+         check(shutdown(pair.other, SHUT_WR) == 0))                                      \
+    LEAF(tcp_write_all, write_all, ALL, full_pair(),                                     \
+         tcp_write_all(&pair.stream, "x", 1), check(hear() > 0))                         \
+    LEAF(tcp_accept, accept, ALL, tcp_listen(&listener, "127.0.0.1", 0, &here),          \
+         tcp_accept(&listener, &peer), two_connections())                                \
+    LEAF(tcp_idle, idle, ALL, pair_open(), tcp_idle(a_read(i), &pair.stream, 9000),      \
+         say("ab"))                                                                      \
+    LEAF(sleep, sleep, EACH_ITS_OWN, , sleep_for(9000), pass(20000))                     \
+    LEAF(timeout, timeout, EACH_ITS_OWN, , timeout(a_long_sleep(i), 9000), pass(20000))  \
+    LEAF(join, join, ONE, spawn_probe(&one), one.handle, one.on_poll = ready;            \
+         wake(&one))                                                                     \
+    LEAF(tasks_drained, drained, ALL, start(NULL, probe, probe(&one)); turn(),           \
+         tasks_drained(), one.on_poll = ready; wake(&one))                               \
+    LEAF(notified, notified, ALL, , notified(&notify), notify_all(&notify))              \
+    LEAF(semaphore_acquire, acquire, ALL, , semaphore_acquire(&semaphore),               \
+         semaphore_release(&semaphore); semaphore_release(&semaphore))                   \
+    LEAF(stopped, stopped, ALL, , stopped(), stop_now())                                 \
+    LEAF(inbox_receive, receive, ALL, check(inbox_open(&inbox) == 0),                    \
+         inbox_receive(&inbox, &received), inbox_send(&inbox, &message))                 \
+    LEAF(offload, offload, EACH_ITS_OWN, , offload(work, NULL), work_ends())
+
+static union any {
+    struct future future; /* the first member of each */
+#define LEAF(type, name, ...) struct type name;
+    LEAVES
+#undef LEAF
+} them[2];
+
+#define LEAF(type, name, sharing, before, value, event)                                  \
+    static void before_##name(void)                                                      \
+    {                                                                                    \
+        before;                                                                          \
+    }                                                                                    \
+    static void make_##name(int i)                                                       \
+    {                                                                                    \
+        (void)i;                                                                         \
+        them[i].name = value;                                                            \
+    }                                                                                    \
+    static void cause_##name(void)                                                       \
+    {                                                                                    \
+        event;                                                                           \
+    }
+LEAVES
+#undef LEAF
+
 static const struct leaf {
     const char *name;
-    void (*prepare)(void);
-    void (*make)(union any *at);
+    enum sharing sharing;
+    void (*before)(void);
+    void (*make)(int i); /* in them[i] */
     void (*cause)(void);
-    enum sharing sharing; /* for two of them: impossible; two events; the same event */
 } leaves[] = {
-    {"tcp_read", a_stream, make_read, data, ALL},
-    {"tcp_drain", a_stream, make_drain, the_end_of_input, ALL},
-    {"tcp_write_all", a_full_stream, make_write_all, room, ALL},
-    {"tcp_accept", a_listener, make_accept, connections, ALL},
-    {"tcp_idle", a_stream, make_idle, data, ALL},
-    {"sleep", nothing, make_sleep, time_passes, EACH_ITS_OWN},
-    {"timeout", nothing, make_timeout, time_passes, EACH_ITS_OWN},
-    {"join", a_task, make_join, the_end, ONE},
-    {"tasks_drained", a_detached_task, make_drained, the_end, ALL},
-    {"notified", nothing, make_notified, a_notification, ALL},
-    {"semaphore_acquire", nothing, make_acquire, permits, ALL},
-    {"stopped", nothing, make_stopped, stop_now, ALL},
-    {"inbox_receive", an_inbox, make_receive, a_message, ALL},
-    {"offload", nothing, make_offload, a_result, EACH_ITS_OWN},
+#define LEAF(type, name, sharing, ...) \
+    {#name, sharing, before_##name, make_##name, cause_##name},
+    LEAVES
+#undef LEAF
 };
 
 /* ---- the questions ----------------------------------------------------------------- */
+
+static struct bell bells[2];
 
 /* Each leaf begins with a new runtime. */
 static void ask_all(void (*question)(const struct leaf *leaf), enum sharing least)
@@ -148,16 +141,18 @@ static void ask_all(void (*question)(const struct leaf *leaf), enum sharing leas
         if (leaves[i].sharing < least)
             continue;
         about = leaves[i].name;
-        counts = (struct counts){0};
+        one = two = (struct counts){0};
         notify = (struct notify){0};
         semaphore = (struct semaphore){0};
         go = false;
-        pair.other = pair.stream.source.fd = inbox.event.fd = listener.source.fd = -1;
-        leaves[i].prepare();
+        events_written = 0;
+        bells[0] = bells[1] = (struct bell){{ring}, 0};
+        leaves[i].before();
+        leaves[i].make(0);
         question(&leaves[i]);
-        future_drop(&first.future);
-        future_drop(&second.future);
-        pair_close(&pair);
+        future_drop(&them[0].future);
+        future_drop(&them[1].future);
+        pair_close();
         tcp_listener_close(&listener);
         inbox_close(&inbox);
         runtime_close();
@@ -165,195 +160,118 @@ static void ask_all(void (*question)(const struct leaf *leaf), enum sharing leas
     }
 }
 
+#define OF_EVERY_LEAF(question, least_sharing)                                           \
+    static void ask_##question(const struct leaf *leaf);                                 \
+    TEST(question)                                                                       \
+    {                                                                                    \
+        ask_all(ask_##question, least_sharing);                                          \
+    }                                                                                    \
+    static void ask_##question(const struct leaf *leaf)
+
+static long poll_with(int i, struct bell *its)
+{
+    return future_poll(&them[i].future, &its->waker);
+}
+
 static void make_it_happen(const struct leaf *leaf)
 {
     leaf->cause();
-    for (int i = 0; i < 3; i++) /* a helper thread and a task that ends take a while */
-        (void)await(sleep, sleep_for(10));
+    turns(3);
 }
 
-static void forget(union any *any)
+static void drop(int i)
 {
-    memset(any, 0xee, sizeof *any); /* whoever still looks at it will crash */
-    any->future.vtable = NULL;
+    future_drop(&them[i].future);
+    memset(&them[i], 0xee, sizeof them[i]); /* whoever still looks at it will crash */
+    memset(&inner[i], 0xee, sizeof inner[i]);
+    them[i].future.vtable = NULL;
 }
 
-static void ask_for_last_waker(const struct leaf *leaf)
+OF_EVERY_LEAF(the_waker_of_the_last_poll_counts, ONE)
 {
-    struct bell once = bell(), then = bell();
-
-    leaf->make(&first);
-    check(future_poll(&first.future, &once.waker) == PENDING);
-    check(future_poll(&first.future, &then.waker) == PENDING);
+    check(poll_with(0, &bells[0]) == PENDING);
+    check(poll_with(0, &bells[1]) == PENDING);
     make_it_happen(leaf);
-    check(once.rung == 0 && then.rung > 0);
-    check(future_poll(&first.future, &then.waker) != PENDING);
+    check(bells[0].rung == 0 && bells[1].rung > 0);
+    check(poll_with(0, &bells[1]) != PENDING);
 }
 
-TEST(the_waker_of_the_last_poll_counts)
+OF_EVERY_LEAF(dropping_a_leaf_that_was_never_polled_takes_no_others_waker, EACH_ITS_OWN)
 {
-    ask_all(ask_for_last_waker, ONE);
-}
-
-static void ask_beside_one_never_polled(const struct leaf *leaf)
-{
-    struct bell waiting = bell();
-
-    leaf->make(&first);
-    leaf->make(&second);
-    check(future_poll(&first.future, &waiting.waker) == PENDING);
-    future_drop(&second.future);
-    forget(&second);
+    leaf->make(1);
+    check(poll_with(0, &bells[0]) == PENDING);
+    drop(1);
     make_it_happen(leaf);
-    check(waiting.rung > 0);
-    check(future_poll(&first.future, &waiting.waker) != PENDING);
+    check(bells[0].rung > 0);
+    check(poll_with(0, &bells[0]) != PENDING);
 }
 
-TEST(dropping_a_leaf_that_was_never_polled_takes_no_others_waker)
-{
-    ask_all(ask_beside_one_never_polled, EACH_ITS_OWN);
-}
-
-static void ask_after_drop(const struct leaf *leaf)
+OF_EVERY_LEAF(a_leaf_that_is_dropped_while_it_waits_is_on_no_list, ONE)
 {
     struct bell *gone = malloc(sizeof *gone);
 
-    *gone = bell();
-    leaf->make(&first);
-    check(future_poll(&first.future, &gone->waker) == PENDING);
-    future_drop(&first.future);
-    future_drop(&first.future);
-    forget(&first);
-    memset(inner, 0xee, sizeof inner);
+    *gone = bells[0];
+    check(poll_with(0, gone) == PENDING);
+    future_drop(&them[0].future);
+    drop(0);
     memset(gone, 0xee, sizeof *gone);
     free(gone);
     make_it_happen(leaf);
 }
 
-TEST(a_leaf_that_is_dropped_while_it_waits_is_on_no_list)
+OF_EVERY_LEAF(an_event_wakes_all_who_wait_for_it, ALL)
 {
-    ask_all(ask_after_drop, ONE);
-}
-
-static void ask_two(const struct leaf *leaf)
-{
-    struct bell one = bell(), other = bell();
-
-    leaf->make(&first);
-    leaf->make(&second);
-    check(future_poll(&first.future, &one.waker) == PENDING);
-    check(future_poll(&second.future, &other.waker) == PENDING);
+    leaf->make(1);
+    check(poll_with(0, &bells[0]) == PENDING);
+    check(poll_with(1, &bells[1]) == PENDING);
     make_it_happen(leaf);
-    check(one.rung > 0 && other.rung > 0);
+    check(bells[0].rung > 0 && bells[1].rung > 0);
 }
 
-TEST(an_event_wakes_all_who_wait_for_it)
-{
-    ask_all(ask_two, ALL);
-}
-
-static long poll_first(struct counts *its, struct waker *waker)
-{
-    (void)its;
-    return future_poll(&first.future, waker);
-}
+ON_POLL(poll_first, return future_poll(&them[0].future, waker))
 
 static void drop_first(struct counts *its)
 {
     (void)its;
-    future_drop(&first.future);
-    forget(&first);
+    drop(0);
 }
 
-static void ask_to_cancel(const struct leaf *leaf)
+OF_EVERY_LEAF(a_task_that_is_cancelled_while_it_waits_is_polled_no_more, ONE)
 {
-    static struct counts task;
-
-    task = (struct counts){.on_poll = poll_first, .on_drop = drop_first};
-    leaf->make(&first);
-    start(&task.handle, probe, probe(&task));
-    turn();
-    task_cancel(&task.handle);
-    check(join(&task.handle) == CANCELLED);
-    check(task.polls == 1 && task.drops == 1);
+    two = (struct counts){.on_poll = poll_first, .on_drop = drop_first};
+    spawn_probe(&two);
+    task_cancel(&two.handle);
+    check(join(&two.handle) == CANCELLED);
     make_it_happen(leaf);
-    check(task.polls == 1 && task.drops == 1);
+    check(two.polls == 1 && two.drops == 1);
 }
 
-TEST(a_task_that_is_cancelled_while_it_waits_is_polled_no_more)
+OF_EVERY_LEAF(a_leaf_that_need_not_wait_asks_the_budget, ONE)
 {
-    ask_all(ask_to_cancel, ONE);
-}
-
-static void ask_without_budget(const struct leaf *leaf)
-{
-    struct bell waiting = bell();
-
-    leaf->make(&first);
-    check(future_poll(&first.future, &waiting.waker) == PENDING);
+    check(poll_with(0, &bells[0]) == PENDING);
     make_it_happen(leaf);
-    waiting = bell();
     coop_budget = -2 * COOP_BUDGET;
-    check(future_poll(&first.future, &waiting.waker) == PENDING);
-    check(waiting.rung == 1);
+    check(poll_with(0, &bells[1]) == PENDING);
+    check(bells[1].rung == 1);
     coop_budget = COOP_BUDGET;
-    check(future_poll(&first.future, &waiting.waker) != PENDING);
+    check(poll_with(0, &bells[1]) != PENDING);
 }
 
-TEST(a_leaf_that_need_not_wait_asks_the_budget)
+OF_EVERY_LEAF(a_leaf_beside_work_that_uses_up_every_turn_is_asked_all_the_same, ONE)
 {
-    ask_all(ask_without_budget, ONE);
-}
-
-/* ---- beside work that uses up every turn ------------------------------------------- */
-
-struct beside {
-    struct future future;
-    struct async async;
-    struct future busy;
-};
-
-static long busy_poll(struct future *future, struct waker *waker)
-{
-    (void)future;
-    while (coop_proceed(waker, 0))
-        continue;
-    return PENDING;
-}
-
-static long beside_poll(struct future *future, struct waker *waker)
-{
-    struct beside *self = (struct beside *)future;
-    long number;
-
-    ASYNC_BEGIN;
-    AWAIT_UNTIL(number, &self->busy, &first.future);
-    ASYNC_END;
-    return number;
-}
-ASYNC_VTABLE(beside);
-
-static void ask_beside_busy_work(const struct leaf *leaf)
-{
-    static const struct future_vtable busy_vtable = {busy_poll, NULL};
-    struct beside beside = {{&beside_vtable}, {0}, {&busy_vtable}};
-    struct bell waiting = bell();
+    struct probe busy = probe(&two);
+    struct until both = until(&busy.future, &them[0].future);
     long number = PENDING;
 
-    leaf->make(&first);
+    two.on_poll = use_up;
     coop_budget = 0; /* the work has had no turn yet, so its PENDING means nothing */
-    check(future_poll(&beside.future, &waiting.waker) == PENDING);
+    check(poll_by_hand(both) == PENDING);
     coop_budget = COOP_BUDGET;
-    check(future_poll(&beside.future, &waiting.waker) == PENDING);
+    check(poll_by_hand(both) == PENDING);
     make_it_happen(leaf);
-    for (int turns = 0; turns < 3 && number == PENDING; turns++) {
+    for (int i = 0; i < 3 && number == PENDING; i++) {
         coop_budget = COOP_BUDGET;
-        number = future_poll(&beside.future, &waiting.waker);
+        number = poll_by_hand(both);
     }
     check(number == INTERRUPTED);
-}
-
-TEST(a_leaf_beside_work_that_uses_up_every_turn_is_asked_all_the_same)
-{
-    ask_all(ask_beside_busy_work, ONE);
 }

@@ -2,15 +2,12 @@
  *
  * Mistakes that a compiler finds are in compile.c.
  */
-#define _GNU_SOURCE
 #include "unit.h"
 
 #include <pthread.h>
 #include <string.h>
 
-static struct counts one;
-static struct bell waiting;
-static struct sleep sleeps[2];
+static struct sleep nap;
 static struct notify notify;
 static struct notified told[2];
 
@@ -18,15 +15,20 @@ static struct notified told[2];
 
 ABORTS(a_future_polled_after_it_was_ready, "polled after it was ready or dropped")
 {
-    sleeps[0] = sleep_for(0);
-    check(future_poll(&sleeps[0].future, &waiting.waker) == 0);
-    (void)future_poll(&sleeps[0].future, &waiting.waker);
+    nap = sleep_for(0);
+    check(poll_by_hand(nap) == 0);
+    (void)poll_by_hand(nap);
+}
+
+static void wait_to_be_told(void)
+{
+    told[0] = notified(&notify);
+    check(poll_by_hand(told[0]) == PENDING);
 }
 
 ABORTS(a_leaf_moved_while_it_waits, "moved or overwritten")
 {
-    told[0] = notified(&notify);
-    check(future_poll(&told[0].future, &waiting.waker) == PENDING);
+    wait_to_be_told();
     told[1] = told[0];
     memset(&told[0], 0, sizeof told[0]);
     future_drop(&told[1].future);
@@ -34,8 +36,7 @@ ABORTS(a_leaf_moved_while_it_waits, "moved or overwritten")
 
 ABORTS(a_leaf_overwritten_while_it_waits, "overwritten")
 {
-    told[0] = notified(&notify);
-    check(future_poll(&told[0].future, &waiting.waker) == PENDING);
+    wait_to_be_told();
     told[0] = notified(&notify);
     notify_all(&notify);
 }
@@ -58,46 +59,56 @@ static long naps_poll(struct future *future, struct waker *waker)
 }
 ASYNC_VTABLE(naps);
 
+static struct naps naps_that_wait(struct naps *naps)
+{
+    *naps = (struct naps){.future = {&naps_vtable}};
+    check(poll_by_hand(*naps) == PENDING);
+    return *naps;
+}
+
 ABORTS(an_async_function_moved_while_it_waits, "a future was moved after its first poll")
 {
-    struct naps here = {{&naps_vtable}, {0}, {{0}, 0, NULL, 0}}, there;
-
-    check(future_poll(&here.future, &waiting.waker) == PENDING);
-    there = here;
-    (void)future_poll(&there.future, &waiting.waker);
+    struct naps here, there = naps_that_wait(&here);
+    (void)poll_by_hand(there);
 }
 
 ABORTS(an_async_function_spawned_while_it_waits, "after its first poll")
 {
-    struct naps naps = {{&naps_vtable}, {0}, {{0}, 0, NULL, 0}};
-
-    check(future_poll(&naps.future, &waiting.waker) == PENDING);
-    check(spawn(naps) == 0);
+    struct naps here, there = naps_that_wait(&here);
+    check(spawn(there) == 0);
     turn();
 }
 
 ABORTS(a_variable_spawned_twice, "spawned")
 {
-    sleeps[0] = sleep_for(5);
-    check(spawn(sleeps[0]) == 0);
-    check(spawn(sleeps[0]) == 0);
+    nap = sleep_for(5);
+    check(spawn(nap) == 0);
+    check(spawn(nap) == 0);
 }
 
 ABORTS(a_sleep_that_is_forgotten, "a sleep was neither awaited to its end nor dropped")
 {
-    sleeps[0] = sleep_for(5);
-    check(future_poll(&sleeps[0].future, &waiting.waker) == PENDING);
+    nap = sleep_for(5);
+    check(poll_by_hand(nap) == PENDING);
+}
+
+ABORTS(a_wait_for_the_stop_that_is_forgotten, "neither awaited to its end nor dropped")
+{
+    static struct stopped stop;
+    stop = stopped();
+    check(poll_by_hand(stop) == PENDING);
 }
 
 ABORTS(a_handle_that_is_forgotten, "handle was neither awaited nor dropped")
 {
-    start(&one.handle, probe, probe(&one));
+    static struct join handle;
+    start(&handle, sleep, sleep_for(5));
 }
 
 ABORTS(a_stream_that_is_forgotten, "a source was neither closed nor unregistered")
 {
-    struct pair pair;
-    pair_open(&pair);
+    pair_open();
+    pair = (struct pair){{{.fd = -1}}, -1};
 }
 
 /* ---- wakers ------------------------------------------------------------------------ */
@@ -112,9 +123,7 @@ ABORTS(a_leaf_that_returns_pending_and_keeps_no_waker,
        "its waker was neither kept nor called")
 {
     static const struct future_vtable vtable = {nothing_poll, NULL};
-    struct stopped leaf = {.future = {&vtable}};
-
-    check(spawn(leaf) == 0);
+    start(NULL, stopped, (struct stopped){.future = {&vtable}});
     turn();
 }
 
@@ -134,9 +143,16 @@ static void wake_from_another_thread(struct waker *waker)
 
 ABORTS(a_task_woken_from_another_thread, "woken from another thread: see inbox.h")
 {
-    start(NULL, probe, probe(&one));
-    turn();
+    spawn_probe(&one);
     wake_from_another_thread(one.waker);
+}
+
+ON_POLL(wake_root, wake_from_another_thread(waker); return 0)
+
+ABORTS(a_root_woken_from_another_thread, "woken from another thread: see inbox.h")
+{
+    one.on_poll = wake_root;
+    (void)await(probe, probe(&one));
 }
 
 /* ---- runtimes ---------------------------------------------------------------------- */
@@ -146,17 +162,12 @@ ABORTS(a_second_runtime_opened_on_one_thread, "this thread has a runtime already
     (void)runtime_open();
 }
 
-static long block(struct counts *its, struct waker *waker)
-{
-    (void)its, (void)waker;
-    return await(sleep, sleep_for(5));
-}
+ON_POLL(block, return await(sleep, sleep_for(5)))
 
 ABORTS(block_on_inside_a_task, "block_on() inside a task")
 {
     one.on_poll = block;
-    start(NULL, probe, probe(&one));
-    turn();
+    spawn_probe(&one);
 }
 
 /* ---- other threads ----------------------------------------------------------------- */

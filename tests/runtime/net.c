@@ -2,56 +2,60 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct counts one, two;
-static struct pair pair;
-static char buffer[4096];
-
-static long read_some(size_t size)
-{
-    return await(tcp_read, tcp_read(&pair.stream, buffer, size));
-}
-
-/* ---- read -------------------------------------------------------------------------- */
-
-TEST(an_urgent_byte_is_read_in_its_place_and_leaves_nothing_ready)
-{
-    struct bell waiting = bell();
-
-    pair_open_tcp(&pair);
-    check(send(pair.other, "ab", 2, 0) == 2 && send(pair.other, "!", 1, MSG_OOB) == 1);
-    check(send(pair.other, "cd", 2, 0) == 2);
-    for (long got = 0; got < 5;) {
-        long number = await(tcp_read, tcp_read(&pair.stream, buffer + got, 100));
-        check(number > 0);
-        got += number;
-    }
-    check(memcmp(buffer, "ab!cd", 5) == 0);
-    struct tcp_read read = tcp_read(&pair.stream, buffer, 100);
-    check(future_poll(&read.future, &waiting.waker) == PENDING);
-    check((pair.stream.source.ready & READABLE) == 0); /* EAGAIN was asked for once */
-    future_drop(&read.future);
-    pair_close(&pair);
-}
-
-/* ---- write ------------------------------------------------------------------------- */
+static char buffer[64 * 1024];
 
 /* Longer than both buffers; in a pattern that shows what is lost or comes twice. */
 enum { MUCH = 8 << 20 };
-static char *much;
+static char much[MUCH];
 
-static void make_much(void)
+static char byte_at(long place)
 {
-    much = malloc(MUCH);
-    check(much != NULL);
-    for (int i = 0; i < MUCH; i++)
-        much[i] = (char)(i * 31 + i / 4096);
+    return (char)(place * 31 + place / 4096);
+}
+
+static void start_read(struct counts *its)
+{
+    start(&its->handle, tcp_read, tcp_read(&pair.stream, buffer, sizeof buffer));
+    turn();
+}
+
+static void start_write(struct counts *its)
+{
+    for (long i = 0; i < MUCH; i++)
+        much[i] = byte_at(i);
+    start(&its->handle, tcp_write_all, tcp_write_all(&pair.stream, much, MUCH));
+    turn();
+    memset(much, 0, MUCH); /* it need not outlive the first poll */
+}
+
+/* ---- read and write ---------------------------------------------------------------- */
+
+TEST(an_urgent_byte_is_read_in_its_place_and_leaves_nothing_ready)
+{
+    struct tcp_listener listener;
+    struct address here, peer;
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    tcp_listen(&listener, "127.0.0.1", 0, &here);
+    check(connect(other, &here.any, sizeof here.v4) == 0);
+    pair_take((int)await(tcp_accept, tcp_accept(&listener, &peer)), other);
+    tcp_listener_close(&listener);
+    check(send(other, "ab", 2, 0) == 2 && send(other, "!", 1, MSG_OOB) == 1);
+    check(send(other, "cd", 2, 0) == 2);
+    for (long got = 0, number; got < 5; got += number) {
+        number = await(tcp_read, tcp_read(&pair.stream, buffer + got, 100));
+        check(number > 0);
+    }
+    check(memcmp(buffer, "ab!cd", 5) == 0);
+    struct tcp_read read = tcp_read(&pair.stream, buffer, 100);
+    check(poll_by_hand(read) == PENDING);
+    check((pair.stream.source.ready & READABLE) == 0); /* EAGAIN was asked for once */
+    future_drop(&read.future);
 }
 
 static long read_slowly(struct counts *its, struct waker *waker)
@@ -59,250 +63,182 @@ static long read_slowly(struct counts *its, struct waker *waker)
     static long all;
     long some;
 
-    (void)its;
     while ((some = recv(pair.other, buffer, sizeof buffer, MSG_DONTWAIT)) > 0)
         for (long i = 0; i < some; i++, all++)
-            check(buffer[i] == (char)(all * 31 + all / 4096));
-    if (some == 0)
-        return all;
-    waker->wake(waker);
-    return PENDING;
+            check(buffer[i] == byte_at(all));
+    return some == 0 ? all : again(its, waker);
 }
 
 TEST(write_all_copies_what_it_cannot_send_and_every_byte_arrives)
 {
-    make_much();
-    pair_open_tcp(&pair);
-    start(&one.handle, tcp_write_all, tcp_write_all(&pair.stream, much, MUCH));
-    turn();
-    memset(much, 0, MUCH); /* it need not outlive the first poll */
+    pair_open();
+    start_write(&one);
     two.on_poll = read_slowly;
-    start(&two.handle, probe, probe(&two));
+    spawn_probe(&two);
     check(join(&one.handle) == 0);
     tcp_shutdown(&pair.stream);
     check(join(&two.handle) == MUCH);
-    free(much);
-    pair_close(&pair);
 }
 
-/* ---- cancelled, and the descriptor used again -------------------------------------- */
+/* ---- cancelled, closed ------------------------------------------------------------- */
 
 /* What the first stream's task would have been woken by comes before and after its end. */
-static void check_reused(void (*begin)(void))
+static void check_reused(void (*begin)(struct counts *its))
 {
-    pair_open(&pair);
-    begin();
-    turn();
+    pair_open();
+    begin(&one);
     int fd = pair.stream.source.fd, other = pair.other;
-    (void)say(&pair, "late");
+    say("late");
     cancel(&one.handle);
-    pair_close(&pair);
-    pair_open(&pair);
+    pair_close();
+    pair_open();
     check(pair.stream.source.fd == fd && pair.other == other);
-    start(&two.handle, tcp_read, tcp_read(&pair.stream, buffer, 100));
-    turn();
+    start_read(&two);
     turn();
     check(two.handle.future.vtable != NULL);
-    check(say(&pair, "new") == 3);
+    say("new");
     check(join(&two.handle) == 3 && memcmp(buffer, "new", 3) == 0);
-    pair_close(&pair);
 }
 
-static void begin_read(void)
+TEST(a_cancelled_read_or_write_hears_nothing_of_the_next_stream_with_its_descriptor)
 {
-    start(&one.handle, tcp_read, tcp_read(&pair.stream, buffer, 1));
-}
-
-static void begin_write(void)
-{
-    static const char bytes[1 << 20];
-    start(&one.handle, tcp_write_all, tcp_write_all(&pair.stream, bytes, sizeof bytes));
-}
-
-TEST(a_cancelled_read_hears_nothing_of_the_next_stream_with_its_descriptor)
-{
-    check_reused(begin_read);
-}
-
-TEST(a_cancelled_write_hears_nothing_of_the_next_stream_with_its_descriptor)
-{
-    check_reused(begin_write);
+    check_reused(start_read);
+    pair_close();
+    check_reused(start_write);
 }
 
 TEST(a_cancelled_read_has_taken_no_bytes)
 {
-    pair_open(&pair);
-    begin_read();
-    turn();
-    check(say(&pair, "all") == 3);
+    pair_open();
+    start_read(&one);
+    say("all");
     cancel(&one.handle);
     turn();
-    check(read_some(100) == 3);
-    pair_close(&pair);
+    check(await(tcp_read, tcp_read(&pair.stream, buffer, 100)) == 3);
 }
 
-TEST(a_stream_closed_under_a_waiting_read_lets_it_be_dropped)
+/* Nobody looks at a stream that is closed: not a read that still waits, and not epoll,
+ * although there is a copy of the descriptor. */
+TEST(a_stream_closed_under_a_waiting_read_is_forgotten)
 {
-    struct bell waiting = bell();
-
-    pair_open(&pair);
-    struct tcp_read read = tcp_read(&pair.stream, buffer, 1);
-    check(future_poll(&read.future, &waiting.waker) == PENDING);
-    pair_close(&pair);
-    check(waiting.rung == 1);
-    memset(&pair, 0xee, sizeof pair);
-    future_drop(&read.future);
-}
-
-TEST(a_copy_of_a_descriptor_keeps_no_stale_registration)
-{
-    pair_open(&pair);
+    pair_open();
     int copy = dup(pair.stream.source.fd);
+    struct tcp_read read = tcp_read(&pair.stream, buffer, 1);
+    check(poll_by_hand(read) == PENDING);
     tcp_stream_close(&pair.stream);
+    check(bell.rung == 1);
     memset(&pair.stream, 0xee, sizeof pair.stream);
-    (void)say(&pair, "to the copy");
-    turn();
-    turn();
+    future_drop(&read.future);
+    say("to the copy");
+    turns(2);
     (void)close(copy);
-    (void)close(pair.other);
+    pair.stream.source.fd = -1;
 }
 
 /* ---- no progress for so long ------------------------------------------------------- */
 
-static long idle_read(int64_t ms)
+enum { LIMIT = 100000 };
+
+/* Task `one` reads, or writes so much that it has to wait, with a limit. */
+static void start_idle(bool writes)
 {
     static struct tcp_read read;
+    static struct tcp_write_all write;
+
     read = tcp_read(&pair.stream, buffer, sizeof buffer);
-    start(&one.handle, tcp_idle, tcp_idle(&read.future, &pair.stream, ms));
+    write = tcp_write_all(&pair.stream, much, MUCH);
+    start(&one.handle, tcp_idle,
+          tcp_idle(writes ? &write.future : &read.future, &pair.stream, LIMIT));
     turn();
-    return 0;
+}
+
+static void pass_and_look(int64_t ms)
+{
+    pass(ms);
+    turns(3);
+}
+
+static bool is_idle(void)
+{
+    return timer_count == 0;
 }
 
 TEST(a_silent_peer_is_idle_after_the_limit_and_before_twice_the_limit)
 {
-    pair_open_tcp(&pair);
-    (void)idle_read(100000);
-    pass(99000);
-    turn();
-    turn();
-    check(timer_count == 1);
-    pass(101000);
+    pair_open();
+    start_idle(false);
+    pass_and_look(LIMIT - 1000);
+    check(!is_idle());
+    pass(LIMIT + 1000);
     check(join(&one.handle) == TIMED_OUT);
-    pair_close(&pair);
 }
 
 TEST(a_peer_who_never_reads_is_idle_too)
 {
-    static struct tcp_write_all write;
-
-    make_much();
-    pair_open_tcp(&pair);
-    write = tcp_write_all(&pair.stream, much, MUCH);
-    start(&one.handle, tcp_idle, tcp_idle(&write.future, &pair.stream, 100000));
-    (void)await(sleep, sleep_for(50)); /* the kernel's buffers fill */
-    for (int i = 0; i < 3; i++) {
-        pass(100001);
-        (void)await(sleep, sleep_for(5));
-    }
+    pair_open();
+    start_idle(true);
+    pass_and_look(LIMIT + 1);
+    pass(LIMIT + 1);
     check(join(&one.handle) == TIMED_OUT);
-    free(much);
-    pair_close(&pair);
 }
 
 TEST(a_peer_who_took_the_last_byte_a_moment_ago_is_not_idle)
 {
-    static struct tcp_read read;
-
-    pair_open_tcp(&pair);
-    pair_fill(&pair);
-    read = tcp_read(&pair.stream, buffer, sizeof buffer);
-    start(&one.handle, tcp_idle, tcp_idle(&read.future, &pair.stream, 100000));
-    turn();
-    pass(90000);
-    for (int i = 0; i < 10; i++) {
-        (void)hear(&pair);
-        (void)await(sleep, sleep_for(5));
-    }
-    pass(11000);
-    turn();
-    turn();
-    check(timer_count == 1); /* and not TIMED_OUT */
-    pass(100001);
+    pair_open();
+    pair_fill();
+    start_idle(false);
+    pass_and_look(LIMIT - 10000);
+    check(hear() > 0);
+    pass_and_look(11000);
+    check(!is_idle());
+    pass(LIMIT + 1);
     check(join(&one.handle) == TIMED_OUT);
-    pair_close(&pair);
 }
 
 /* Nobody reads what it says, because the echo of what it said before is not sent yet. */
 TEST(a_peer_who_only_speaks_is_not_idle)
 {
-    static struct tcp_write_all write;
-
-    make_much();
-    pair_open_tcp(&pair);
-    write = tcp_write_all(&pair.stream, much, MUCH);
-    start(&one.handle, tcp_idle, tcp_idle(&write.future, &pair.stream, 100000));
-    (void)await(sleep, sleep_for(50)); /* the kernel's buffers fill */
+    pair_open();
+    start_idle(true);
     for (int i = 0; i < 5; i++) {
-        pass(100001);
-        (void)await(sleep, sleep_for(5));
-        check(timer_count == 1);
-        check(say(&pair, "more") == 4);
-        (void)await(sleep, sleep_for(5));
+        say("more");
+        pass_and_look(LIMIT + 1);
+        check(!is_idle());
     }
-    for (int i = 0; i < 2; i++) {
-        pass(100001);
-        (void)await(sleep, sleep_for(5));
-    }
-    check(timer_count == 0);
+    pass(LIMIT + 1);
     check(join(&one.handle) == TIMED_OUT);
-    free(much);
-    pair_close(&pair);
 }
 
-/* Less than makes the socket writable: only the peer's acknowledgements show it. */
+/* Less than makes the socket writable: only the number of unsent bytes shows it. */
 TEST(a_peer_who_reads_slowly_but_steadily_is_not_idle)
 {
-    static struct tcp_write_all write;
-
-    make_much();
-    pair_open_tcp(&pair);
-    (void)setsockopt(pair.other, SOL_SOCKET, SO_RCVBUF, &(int){65536}, sizeof(int));
-    write = tcp_write_all(&pair.stream, much, MUCH);
-    start(&one.handle, tcp_idle, tcp_idle(&write.future, &pair.stream, 100000));
-    (void)await(sleep, sleep_for(50));
+    pair_open();
+    pair_fill();
+    start_idle(true);
     for (int i = 0; i < 10; i++) {
-        for (long some = 0; some < 200000;)
-            some += recv(pair.other, buffer, sizeof buffer, 0);
-        (void)await(sleep, sleep_for(5));
-        pass(99000);
-        turn();
+        check(recv(pair.other, buffer, 4096, 0) > 0);
+        pass_and_look(LIMIT - 1000);
+        check(!is_idle());
     }
-    task_cancel(&one.handle);
-    check(join(&one.handle) == CANCELLED); /* and not TIMED_OUT before */
-    free(much);
-    pair_close(&pair);
 }
 
 /* ---- drain ------------------------------------------------------------------------- */
 
 TEST(a_limit_ends_a_drain_that_never_runs_dry)
 {
-    struct bell waiting = bell();
     long result = PENDING;
 
-    pair_open_tcp(&pair);
-    struct tcp_read drain = tcp_drain(&pair.stream, buffer, sizeof buffer);
+    pair_open();
+    struct tcp_read drain = tcp_drain(&pair.stream, buffer, 4096);
     struct timeout limit = timeout(&drain.future, 100);
-    check(future_poll(&limit.future, &waiting.waker) == PENDING);
+    check(poll_by_hand(limit) == PENDING);
     pass(101);
-    for (int turns = 0; turns < 5 && result == PENDING; turns++) {
-        static const char flood[COOP_BUDGET];
-        check(send(pair.other, flood, sizeof flood, 0) == sizeof flood);
-        (void)await(sleep, sleep_for(2)); /* it arrives, and the limit is over */
+    for (int i = 0; i < 5 && result == PENDING; i++) {
+        check(send(pair.other, much, COOP_BUDGET, 0) == COOP_BUDGET);
+        turn(); /* it arrives, and the limit is over */
         coop_budget = COOP_BUDGET;
-        result = future_poll(&limit.future, &waiting.waker);
+        result = poll_by_hand(limit);
         check(result != PENDING || pair.stream.source.ready & READABLE);
     }
     check(result == TIMED_OUT);
-    pair_close(&pair);
 }

@@ -2,18 +2,17 @@
 #define _GNU_SOURCE
 #include "fake_kernel.h"
 
+#include <string.h>
+
 #include "inbox.h"
 #include "net.h"
 #include "runtime.h"
 #include "stop.h"
-#include "sync.h"
 #include "task.h"
 #include "timer.h"
 
 static struct scenario scenario;
 static unsigned char scratch[2]; /* enough to come to every limit */
-static struct semaphore semaphore;
-static int serving; /* tasks with a permit */
 static struct inbox inbox;
 static struct message messages[8];
 static int sent, received;
@@ -31,44 +30,78 @@ static void must(bool condition, const char *what)
         wrong("%s", what);
 }
 
-/* ---- async fn serve: an echo ------------------------------------------------------- */
+/* ---- the tasks --------------------------------------------------------------------- */
 
-struct serve {
+/* All are of one type, so that what must be true of every task is said once. */
+struct program {
     struct future future;
+    long (*body)(struct program *self, struct waker *waker);
+    int number; /* of the task, and of its peer */
     struct async async;
-    struct peer *peer;
     struct tcp_stream stream;
-    bool permitted; /* by the semaphore */
-    struct semaphore_acquire acquire;
     struct stopped stopped;
     struct tcp_read read;
     struct timeout limit;
     int64_t due; /* the limit */
     struct tcp_write_all write_all;
+    struct inbox_receive receive;
+    struct message *message;
 };
 
-static void must_be_late(const struct serve *self)
+static long program_poll(struct future *future, struct waker *waker)
 {
-    bool speaks = self->peer->said > self->peer->read || self->peer->ended;
+    struct program *self = (struct program *)future;
+
+    must(!tasks[self->number].dropped, "a task is polled after its end");
+    tasks[self->number].owed_poll = false;
+    tasks[self->number].waker = waker;
+    return self->body(self, waker);
+}
+
+static void program_drop(struct future *future)
+{
+    struct program *self = (struct program *)future;
+
+    must(!tasks[self->number].dropped, "a task is dropped twice");
+    tasks[self->number].dropped = true;
+    tasks[self->number].owed_poll = false;
+    async_drop(&self->async);
+    future_drop(&self->stopped.future);
+    tcp_stream_close(&self->stream);
+}
+
+static void begin(long (*body)(struct program *self, struct waker *waker), int fd)
+{
+    static const struct future_vtable vtable = {program_poll, program_drop};
+    struct program program = {.future = {&vtable},
+                              .body = body,
+                              .number = task_count++,
+                              .stream = tcp_stream_from(fd)};
+
+    tasks[program.number].owed_poll = true;
+    must(spawn_joinable(program, &tasks[program.number].handle) == 0,
+         "a task cannot be started");
+}
+
+/* ---- an echo ----------------------------------------------------------------------- */
+
+static void must_be_late(const struct program *self)
+{
+    const struct peer *peer = &world.peers[self->number];
+    bool speaks = peer->said > peer->read || peer->ended;
 
     must(world.clock >= self->due, "a limit ran out too early");
-    must(!speaks || self->peer->said_at >= self->due,
+    must(!speaks || peer->said_at >= self->due,
          "a limit ran out although the peer had spoken in time");
 }
 
-static long serve_poll(struct future *future, struct waker *waker)
+static long serve(struct program *self, struct waker *waker)
 {
-    struct serve *self = (struct serve *)future;
     long length, error;
 
     ASYNC_BEGIN;
     error = tcp_stream_register(&self->stream);
     must(error == 0, "a stream cannot be registered");
-    if (scenario.permits > 0) {
-        AWAIT(error, self->acquire, semaphore_acquire(&semaphore));
-        self->permitted = true;
-        must(++serving <= scenario.permits, "more go on than there are permits");
-    }
     self->stopped = stopped();
     for (;;) {
         self->read = tcp_read(&self->stream, scratch, sizeof scratch);
@@ -93,33 +126,10 @@ static long serve_poll(struct future *future, struct waker *waker)
     ASYNC_END;
 }
 
-static void serve_drop(struct future *future)
+/* ---- receives what another thread sends; joins the first task ---------------------- */
+
+static long receive(struct program *self, struct waker *waker)
 {
-    struct serve *self = (struct serve *)future;
-
-    async_drop(&self->async);
-    future_drop(&self->stopped.future);
-    if (self->permitted) {
-        serving--;
-        semaphore_release(&semaphore);
-    }
-    tcp_stream_close(&self->stream);
-}
-
-static const struct future_vtable serve_vtable = {serve_poll, serve_drop};
-
-/* ---- async fn receive: what another thread sends ----------------------------------- */
-
-struct receive {
-    struct future future;
-    struct async async;
-    struct inbox_receive receive;
-    struct message *message;
-};
-
-static long receive_poll(struct future *future, struct waker *waker)
-{
-    struct receive *self = (struct receive *)future;
     long error;
 
     ASYNC_BEGIN;
@@ -132,18 +142,9 @@ static long receive_poll(struct future *future, struct waker *waker)
     ASYNC_END;
     return 0;
 }
-ASYNC_VTABLE(receive);
 
-/* ---- async fn wait: joins the first task, with a handle that cancels --------------- */
-
-struct wait {
-    struct future future;
-    struct async async;
-};
-
-static long wait_poll(struct future *future, struct waker *waker)
+static long join_first(struct program *self, struct waker *waker)
 {
-    struct wait *self = (struct wait *)future;
     long number;
 
     ASYNC_BEGIN;
@@ -153,76 +154,6 @@ static long wait_poll(struct future *future, struct waker *waker)
          "join has the wrong number");
     ASYNC_END;
     return 0;
-}
-ASYNC_VTABLE(wait);
-
-/* ---- async fn meddle: wakes and cancels the others --------------------------------- */
-
-struct meddle {
-    struct future future;
-    struct async async;
-    struct sleep sleep;
-    int left;
-};
-
-static long meddle_poll(struct future *future, struct waker *waker)
-{
-    struct meddle *self = (struct meddle *)future;
-    long done = 0;
-
-    ASYNC_BEGIN;
-    while (self->left-- > 0 && done == 0) {
-        AWAIT(done, self->sleep, sleep_for(5));
-        world_meddles();
-    }
-    ASYNC_END;
-    return done;
-}
-ASYNC_VTABLE(meddle);
-
-/* ---- a task around each: what must be true of every one ---------------------------- */
-
-struct watched {
-    struct future future;
-    int number;
-    union {
-        struct future body; /* the first member of each */
-        struct serve serve;
-        struct receive receive;
-        struct wait wait;
-        struct meddle meddle;
-    };
-};
-
-static long watched_poll(struct future *future, struct waker *waker)
-{
-    struct watched *self = (struct watched *)future;
-
-    must(!tasks[self->number].dropped, "a task is polled after its end");
-    tasks[self->number].owed_poll = false;
-    tasks[self->number].waker = waker;
-    return future_poll(&self->body, waker);
-}
-
-static void watched_drop(struct future *future)
-{
-    struct watched *self = (struct watched *)future;
-
-    must(!tasks[self->number].dropped, "a task is dropped twice");
-    tasks[self->number].dropped = true;
-    tasks[self->number].owed_poll = false;
-    future_drop(&self->body);
-}
-
-static void begin(struct watched watched)
-{
-    static const struct future_vtable vtable = {watched_poll, watched_drop};
-    int number = task_count++;
-
-    watched.future.vtable = &vtable;
-    watched.number = number;
-    tasks[number].owed_poll = true;
-    must(spawn_joinable(watched, &tasks[number].handle) == 0, "a task cannot be started");
 }
 
 /* ---- what the kernel may do to them ------------------------------------------------ */
@@ -289,29 +220,22 @@ static void check_end_of(int number)
 
 void run(const struct scenario *wanted)
 {
-    int meddles = wanted->wakes + wanted->cancels + wanted->stops;
-
     scenario = *wanted;
-    for (int i = 0; i < MOST_TASKS; i++)
-        tasks[i] = (__typeof__(tasks[0])){0};
-    semaphore = (struct semaphore){.permits = scenario.permits};
-    serving = task_count = sent = received = 0;
+    memset(tasks, 0, sizeof tasks);
+    task_count = sent = received = 0;
     world_begin(&scenario);
     must(runtime_open() == 0 && inbox_open(&inbox) == 0, "the runtime does not open");
     for (int i = 0; i < scenario.peers; i++)
-        begin((struct watched){.serve = {.future = {&serve_vtable},
-                                         .peer = &world.peers[i],
-                                         .stream = tcp_stream_from(world.peers[i].fd)}});
+        begin(serve, world.peers[i].fd);
     if (scenario.messages > 0)
-        begin((struct watched){.receive = {.future = {&receive_vtable}}});
+        begin(receive, -1);
     if (scenario.joins)
-        begin((struct watched){.wait = {.future = {&wait_vtable}}});
-    if (meddles > 0)
-        begin((struct watched){.meddle = {.future = {&meddle_vtable}, .left = meddles}});
+        begin(join_first, -1);
     struct tasks_drained drained = tasks_drained();
     (void)block_on(&drained.future);
     for (int i = 0; i < task_count; i++)
         check_end_of(i);
+    world.left.messages = 0; /* the other thread has ended, too */
     inbox_close(&inbox);
     runtime_close();
     world_end();

@@ -16,7 +16,6 @@ import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -42,18 +41,15 @@ def each(values: list[str]) -> pytest.MarkDecorator:
         "name", [pytest.param(value, id=f"{CHAPTER.name}-{value}") for value in values])
 
 
-UNITS = names(r"^TEST\((\w+)", "*.c")
-ABORTS = dict(names(r'^ABORTS\((\w+), "(.*)"\)', "mistakes.c"))
-UNITS_WITH_THREADS = names(r"^TEST\((\w+)", "threads.c")
-SCENARIOS = names(r'^    \{"([\w-]+)", \.', "exhaustive.c")
-MISTAKES = names(r"^#ifdef (\w+)", "compile.c")
+TEST = r"^(?:TEST|OF_EVERY_LEAF)\((\w+)"
+ABORTS = dict(names(r'^ABORTS\((\w+),\s+"(.*)"\)', "mistakes.c"))
 STRESSED = ("echo", "half_close", *(("resets", "slow_readers", "closing") if THOROUGH else ()))
 
 # Which fault of the list a unit test is about, and what a task makes of it.
 FAULTS = (
-    (35, r"(bytes|a_message)_ends?_the_wait|an_event_wakes_all", "the task runs"),
-    (37, r"a_task_woken_(twice|a_thousand)|a_task_that_is_not_woken", "polled once, or once more"),
-    (38, r"a_task_woken_after|a_task_that_wakes_itself_and_ends", "nothing happens"),
+    (35, r"a_message_ends_the_wait|an_event_wakes_all", "the task runs"),
+    (37, r"a_task_woken_(twice|a_thousand)", "polled once, or once more"),
+    (38, r"a_task_woken_or_cancelled_after|a_task_that_wakes_itself_and_ends", "nothing happens"),
     (39, r"a_cancelled_|a_task_that_is_cancelled_while", "nobody else hears of it"),
     (40, r"\w*(sleep|limit|time_out)", "each ends once"),
     (41, r"beside_tasks_that_never_wait", "the others go on"),
@@ -65,13 +61,14 @@ FAULTS = (
 
 @lru_cache(maxsize=None)
 def build(target: str, san: str = "", chapter: Path = CHAPTER.directory, key: str = "",
-          flags: str = "") -> Path:
+          *more: str) -> Path:
     """The program `unit` or `exhaustive`, made by the Makefile beside this file."""
     out = building_place() / "runtime" / (key or san or "plain")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as place:  # others may run what stands in `out`
+        level = "-O0" if san else "-O1"
         made = proc.run(["make", "-s", "-C", str(HERE), target, f"OUT={place}", f"SAN={san}",
-                         f"CHAPTER={chapter}", f"CFLAGS=-O1 -g -Werror {flags}"],
+                         f"CHAPTER={chapter}", f"CFLAGS={level} -g -Werror", *more],
                         within=600, stderr=subprocess.STDOUT)
         if made.returncode == 0:
             os.replace(Path(place, target), out / target)
@@ -79,6 +76,15 @@ def build(target: str, san: str = "", chapter: Path = CHAPTER.directory, key: st
         missing = san and re.search(r"cannot find|No such file|unsupported", made.stdout)
         (pytest.skip if missing else pytest.fail)(f"tests/runtime cannot be built:\n{made.stdout}")
     return out / target
+
+
+@lru_cache(maxsize=None)
+def unit() -> Path:
+    """With AddressSanitizer, where the compiler has it."""
+    try:
+        return build("unit", "address")
+    except pytest.skip.Exception:
+        return build("unit")
 
 
 def run(*command: object) -> str:
@@ -90,34 +96,30 @@ def run(*command: object) -> str:
 
 # ---- unit tests --------------------------------------------------------------------------
 
-def note_fault(request: pytest.FixtureRequest, name: str) -> None:
+@each(names(TEST, "*.c"))
+def test_unit(request: pytest.FixtureRequest, name: str) -> None:
     for number, pattern, happened in FAULTS:
         if re.match(pattern, name):
             request.node.add_marker(pytest.mark.fault(number, happened=happened,
                                                        chapter=CHAPTER.name))
+    run(unit(), name)
 
 
-@each(UNITS)
-@pytest.mark.parametrize("san", ["", "address"], ids=["plain", "address"])
-def test_unit(request: pytest.FixtureRequest, name: str, san: str) -> None:
-    note_fault(request, name)
-    run(build("unit", san), name)
-
-
-@each(UNITS_WITH_THREADS)
+@each(names(TEST, "threads.c"))
 def test_unit_with_threads_has_no_data_race(name: str) -> None:
-    run(build("unit", "thread"), name)
+    run(build("unit", "thread", CHAPTER.directory, "thread", "UNITS=unit.c threads.c"), name)
 
 
 @each(list(ABORTS))
 def test_a_mistake_aborts_and_names_the_rule(name: str) -> None:
-    done = proc.run([str(build("unit")), name], within=60)
+    done = proc.run([str(unit()), name], within=60)
     assert ABORTS[name] in done.stderr
     assert done.returncode == -signal.SIGABRT
 
 
 def test_without_assertions_a_finished_future_does_not_start_again(chapter: Chapter) -> None:
-    program = build("unit", key="release", flags="-DNDEBUG")
+    program = build("unit", "", chapter.directory, "release", "UNITS=unit.c mistakes.c",
+                    "CFLAGS=-DNDEBUG")
     done = proc.run([str(program), "a_future_polled_after_it_was_ready"], within=60)
     assert done.returncode == -signal.SIGSEGV
 
@@ -127,20 +129,25 @@ def test_without_assertions_a_finished_future_does_not_start_again(chapter: Chap
 EXAMPLES = str(HERE / "compile.c")
 
 
-def warnings_of(compiler: str, level: str, *more: str) -> str:
-    """What it says with the flags of the chapter's own Makefile."""
+@lru_cache(maxsize=None)
+def flags(compiler: str, level: str) -> list[str]:
+    """Those of the chapter's own Makefile."""
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     line = proc.run(["make", "-n", "-B", "-C", str(CHAPTER.directory), "server",
                      f"CC={compiler}", f"CFLAGS={level}"]).stdout
-    flags = [word for word in shlex.split(line) if re.match(r"-(W[a-z]|f|std|I|O)", word)]
-    return proc.run([compiler, *flags, "-I.", "-c", "-o", os.devnull, *more],
+    return [word for word in shlex.split(line) if re.match(r"-(W[a-z]|f|std|I|O)", word)]
+
+
+@lru_cache(maxsize=None)
+def warnings_of(compiler: str, level: str, *source: str) -> str:
+    return proc.run([compiler, *flags(compiler, level), "-I.", "-c", "-o", os.devnull, *source],
                     cwd=CHAPTER.directory, stderr=subprocess.STDOUT).stdout or ""
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@each(MISTAKES)
+@each(names(r"^#ifdef (\w+)", "compile.c"))
 def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
     assert warnings_of(compiler, level, EXAMPLES) == ""
     assert re.search(r"warning:|error:", warnings_of(compiler, level, EXAMPLES, f"-D{name}"))
@@ -148,8 +155,8 @@ def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
 
 # ---- every order of events ---------------------------------------------------------------
 
-@each(SCENARIOS)
-def test_every_order_of_events(name: str, record_property: object) -> None:
+@each(names(r'^    \{"([\w-]+)", \.', "exhaustive.c"))
+def test_every_order_of_events(name: str) -> None:
     told = run(build("exhaustive"), int(THOROUGH), name)
     print(told)
     assert int(re.findall(r"(\d+) runs", told)[0]) > 1000
@@ -165,85 +172,71 @@ def test_a_run_is_told_step_by_step(chapter: Chapter) -> None:
         assert step in told.splitlines(), told
 
 
-class Bug(NamedTuple):
-    name: str
-    scenario: str  # where it shows
-    words: str  # of the story that tells it
-    file: str
-    changes: tuple[tuple[str, str], ...]  # what stands there once, and what instead
-
-
 SLEEPS = "the thread sleeps"
-BUGS = (
-    Bug("a wake during the poll is lost", "woken-for-nothing", SLEEPS, "task.c", (
-        ("    task->queued = false;\n    if (task->done) {", "    if (task->done) {"),
-        ("        if (result != PENDING)\n            finish",
-         "        task->queued = false;\n        if (result != PENDING)\n            finish"))),
-    Bug("readiness is forgotten after a full read", "much-to-say", SLEEPS, "reactor.h", (
-        ("(size_t)moved < asked", "(size_t)moved <= asked"),)),
-    Bug("readiness that nobody waits for is not remembered", "two-peers", SLEEPS, "reactor.c", (
-        ("source->ready |= event->events;",
-         "source->ready |= event->events & (EPOLLRDHUP | (source->readers ? EPOLLIN : 0) |\n"
-         "                                      (source->writers ? EPOLLOUT : 0));"),)),
-    Bug("readiness is never forgotten", "two-peers", "goes in circles", "reactor.h", (
-        ("    if (errno == EAGAIN)\n        source->ready &= ~side;\n", ""),)),
-    Bug("the end of input is forgotten with a short read", "two-peers", SLEEPS, "reactor.h", (
-        ("~(side & (EPOLLIN | EPOLLOUT))", "~side"),)),
-    Bug("a drop leaves its waiter on the list", "other-thread-and-peer", "crashed", "inbox.c", (
-        ("    waiter_leave(&((struct inbox_receive *)future)->waiter);", "    (void)future;"),)),
-    Bug("the rest of a short write is lost", "little-room", "wrong byte", "net.c", (
-        ("self->length -= (size_t)sent", "self->length = 0"),)),
-    Bug("what a write could not send is not copied", "two-peers", "wrong byte", "net.c", (
-        ("return keep_rest(self) ? PENDING", "return (void)keep_rest, true ? PENDING"),)),
-    Bug("a used-up budget wakes nobody", "much-to-say", "WRONG", "future.h", (
-        ("    waker->wake(waker);\n    return false;", "    (void)waker;\n    return false;"),)),
-    Bug("the loop sleeps while a task is in the queue", "much-to-say", SLEEPS, "runtime.c", (
-        ("wait_for_events(busy || root.woken)", "wait_for_events(((void)busy, root.woken))"),)),
-    Bug("timers are never looked at", "limits", "goes in circles", "runtime.c", (
-        ("        timers_wake(now);", "        (void)timers_wake;"),)),
-    Bug("the clock is read after the events", "limits", "had spoken in time", "runtime.c", (
-        ("timers_wake(now)", "timers_wake(clock_ms())"),)),
-    Bug("a cancelled task is not woken", "cancel", SLEEPS, "task.c", (
-        ("    task->cancelled = true;\n    task_wake(&task->waker);",
-         "    task->cancelled = true;"),)),
-    Bug("a task is dropped in the middle of its poll", "cancel", "WRONG", "task.c", (
-        ("    task->cancelled = true;\n    task_wake(&task->waker);",
-         "    if (task->done)\n        return;\n    future_drop(future_of(task));\n"
-         "    finish(task, CANCELLED);"),)),
-    Bug("a task is freed while it is in the queue", "join", "crashed", "task.c", (
-        ("task->done && !task->attached && !task->queued", "task->done && !task->attached"),)),
-    Bug("the end of a task wakes nobody who joins it", "join", SLEEPS, "task.c", (
-        ("    waiters_wake(&task->joiners);\n", ""),)),
-    Bug("an inbox forgets its other messages", "other-thread", SLEEPS, "inbox.c", (
-        ("        if (*self->message != NULL)\n            return 0;\n        event->ready = 0;",
-         "        event->ready = 0;\n        if (*self->message != NULL)\n            return 0;"),)),
-    Bug("a message behind another makes no event", "other-thread", SLEEPS, "inbox.c", (
-        ("        event->ready = 0;\n    }\n    return PENDING;",
-         "        event->ready = 0;\n"
-         "        (void)source_ready(event, READABLE, &self->waiter, waker);\n"
-         "        *self->message = take(self->inbox);\n    }\n    return PENDING;"),)),
+CANCEL = "    task->cancelled = true;\n    task_wake(&task->waker);"
+BUGS = (  # name, the scenario that shows it, words of the story, what stands there, instead
+    ("a wake during the poll is lost", "woken-for-nothing", SLEEPS, "task.c",
+     "        long result = coop_turn(future_of(task), &task->waker, &task->queued);",
+     "        task->queued = true;\n        long result = coop_turn(future_of(task), "
+     "&task->waker, &task->queued);\n        task->queued = false;"),
+    ("readiness is forgotten after a full read", "much-to-say", SLEEPS, "reactor.h",
+     "(size_t)moved < asked", "(size_t)moved <= asked"),
+    ("readiness that nobody waits for is not remembered", "two-peers", SLEEPS, "reactor.c",
+     "source->ready |= event->events;",
+     "source->ready |= event->events & (EPOLLRDHUP | (source->readers ? EPOLLIN : 0) |\n"
+     "                                      (source->writers ? EPOLLOUT : 0));"),
+    ("readiness is never forgotten", "two-peers", "goes in circles", "reactor.h",
+     "    if (errno == EAGAIN)\n        source->ready &= ~side;\n", ""),
+    ("the end of input is forgotten with a short read", "two-peers", SLEEPS, "reactor.h",
+     "~(side & (EPOLLIN | EPOLLOUT))", "~side"),
+    ("a drop leaves its waiter on the list", "other-thread-and-peer", "crashed", "inbox.c",
+     "    waiter_leave(&((struct inbox_receive *)future)->waiter);", "    (void)future;"),
+    ("the rest of a short write is lost", "little-room", "wrong byte", "net.c",
+     "self->length -= (size_t)sent", "self->length = 0"),
+    ("what a write could not send is not copied", "two-peers", "wrong byte", "net.c",
+     "return keep_rest(self) ? PENDING", "return (void)keep_rest, true ? PENDING"),
+    ("a used-up budget wakes nobody", "much-to-say", "WRONG", "future.h",
+     "    waker->wake(waker);\n    return false;", "    (void)waker;\n    return false;"),
+    ("the loop sleeps while a task is in the queue", "much-to-say", SLEEPS, "runtime.c",
+     "wait_for_events(busy || root.woken)", "wait_for_events(((void)busy, root.woken))"),
+    ("timers are never looked at", "limits", "goes in circles", "runtime.c",
+     "        timers_wake(now);", "        (void)timers_wake;"),
+    ("the clock is read after the events", "limits", "had spoken in time", "runtime.c",
+     "timers_wake(now)", "timers_wake(clock_ms())"),
+    ("a cancelled task is not woken", "cancel", SLEEPS, "task.c",
+     CANCEL, "    task->cancelled = true;"),
+    ("a task is dropped in the middle of its poll", "cancel", "WRONG", "task.c", CANCEL,
+     "    if (task->done)\n        return;\n    future_drop(future_of(task));\n"
+     "    finish(task, CANCELLED);"),
+    ("a task is freed while it is in the queue", "join", "crashed", "task.c",
+     "task->done && !task->attached && !task->queued", "task->done && !task->attached"),
+    ("the end of a task wakes nobody who joins it", "join", SLEEPS, "task.c",
+     "    waiters_wake(&task->joiners);\n", ""),
+    ("an inbox forgets its other messages", "other-thread", SLEEPS, "inbox.c",
+     "        if (*self->message != NULL)\n            return 0;\n        event->ready = 0;",
+     "        event->ready = 0;\n        if (*self->message != NULL)\n            return 0;"),
+    ("a message behind another makes no event", "other-thread", SLEEPS, "inbox.c",
+     "        event->ready = 0;\n    }\n    return PENDING;",
+     "        event->ready = 0;\n        (void)source_ready(event, READABLE, &self->waiter, "
+     "waker);\n        *self->message = take(self->inbox);\n    }\n    return PENDING;"),
 )
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
-def test_a_planted_bug_is_found(chapter: Chapter, bug: Bug) -> None:
-    key = f"planted/{bug.name.replace(' ', '-')}"
+@pytest.mark.parametrize("name, scenario, words, file, stands, instead", BUGS,
+                         ids=[bug[0].replace(" ", "-") for bug in BUGS])
+def test_a_planted_bug_is_found(chapter: Chapter, name: str, scenario: str, words: str, file: str,
+                                stands: str, instead: str) -> None:
+    key = f"planted/{name.replace(' ', '-')}"
     copy = building_place() / "runtime" / key / chapter.name
     copy.mkdir(parents=True, exist_ok=True)
-    source = mirror(chapter.directory, copy) / "runtime" / bug.file
+    source = mirror(chapter.directory, copy) / "runtime" / file
     text = source.read_text()
-    for stands, instead in bug.changes:
-        if text.count(stands) != 1:
-            pytest.fail(f"{bug.file} has changed: the bug cannot be planted, as this stands in "
-                        f"it {text.count(stands)} times:\n{stands}", pytrace=False)
-        text = text.replace(stands, instead)
-    source.write_text(text)
-    done = proc.run([str(build("exhaustive", chapter=copy, key=key)), "0", bug.scenario],
+    assert text.count(stands) == 1, f"{file} has changed: the bug cannot be planted"
+    source.write_text(text.replace(stands, instead))
+    done = proc.run([str(build("exhaustive", "", copy, key)), "0", scenario],
                     within=300, stderr=subprocess.STDOUT)
-    if done.returncode == 0 or bug.words not in done.stdout:
-        pytest.fail(f'expected a story with the words "{bug.words}", but it says:\n{done.stdout}',
-                    pytrace=False)
+    assert done.returncode != 0 and words in done.stdout, done.stdout
 
 
 # ---- the server with a runtime that makes everything hard --------------------------------

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,23 +34,18 @@ _Noreturn void failed(const char *file, int line, const char *condition)
     _exit(EXIT_FAILURE);
 }
 
-/* ---- memory that can run out ------------------------------------------------------- */
+/* ---- system calls: memory that runs out, a clock that is moved, events counted ----- */
 
 int allocations_left = -1;
 
 void *__real_malloc(size_t size);
 
-static bool runs_out(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
 void *__wrap_malloc(size_t size)
 {
-    return runs_out() ? NULL : __real_malloc(size);
+    if (allocations_left >= 0 && allocations_left-- == 0)
+        return NULL;
+    return __real_malloc(size);
 }
-
-/* ---- a clock that can be moved ----------------------------------------------------- */
 
 static int64_t passed_ms;
 
@@ -68,16 +64,25 @@ void pass(int64_t ms)
     passed_ms += ms;
 }
 
+atomic_int events_written;
+
+int __real_eventfd_write(int fd, eventfd_t value);
+
+int __wrap_eventfd_write(int fd, eventfd_t value)
+{
+    int result = __real_eventfd_write(fd, value);
+    events_written++;
+    return result;
+}
+
 /* ---- tasks ------------------------------------------------------------------------- */
+
+struct counts one, two;
+struct bell bell = {{ring}, 0};
 
 long join(struct join *handle)
 {
     return block_on(&handle->future);
-}
-
-void detach(struct join *handle)
-{
-    future_drop(&handle->future);
 }
 
 void cancel(struct join *handle)
@@ -86,26 +91,25 @@ void cancel(struct join *handle)
     future_drop(&handle->future);
 }
 
-struct yield {
-    struct future future;
-    bool yielded;
-};
-
-static long yield_poll(struct future *future, struct waker *waker)
+long again(struct counts *counts, struct waker *waker)
 {
-    struct yield *self = (struct yield *)future;
-
-    if (self->yielded)
-        return 0;
-    self->yielded = true;
+    (void)counts;
     waker->wake(waker);
     return PENDING;
 }
 
+ON_POLL(once_again, return its->polls > 1 ? 0 : again(its, waker))
+
 void turn(void)
 {
-    static const struct future_vtable vtable = {yield_poll, NULL};
-    (void)await(yield, (struct yield){.future = {&vtable}});
+    struct counts yield = {.on_poll = once_again};
+    (void)await(probe, probe(&yield));
+}
+
+void turns(int count)
+{
+    while (count-- > 0)
+        turn();
 }
 
 static long probe_poll(struct future *future, struct waker *waker)
@@ -134,10 +138,41 @@ struct probe probe(struct counts *counts)
     return (struct probe){.future = {&vtable}, .counts = counts};
 }
 
+void spawn_probe(struct counts *counts)
+{
+    start(&counts->handle, probe, probe(counts));
+    turn();
+}
+
 long ready(struct counts *counts, struct waker *waker)
 {
     (void)counts, (void)waker;
     return 7;
+}
+
+long use_up(struct counts *counts, struct waker *waker)
+{
+    (void)counts;
+    while (coop_proceed(waker, 0))
+        continue;
+    return PENDING;
+}
+
+static long until_poll(struct future *future, struct waker *waker)
+{
+    struct until *self = (struct until *)future;
+    long number;
+
+    ASYNC_BEGIN;
+    AWAIT_UNTIL(number, self->work, self->other);
+    ASYNC_END;
+    return number;
+}
+ASYNC_VTABLE(until);
+
+struct until until(struct future *work, struct future *other)
+{
+    return (struct until){{&until_vtable}, {0}, work, other};
 }
 
 void wake(struct counts *counts)
@@ -145,93 +180,80 @@ void wake(struct counts *counts)
     counts->waker->wake(counts->waker);
 }
 
-static void ring(struct waker *waker)
+void ring(struct waker *waker)
 {
     ((struct bell *)waker)->rung++;
 }
 
-struct bell bell(void)
-{
-    return (struct bell){.waker = {ring}};
-}
-
 /* ---- sockets ----------------------------------------------------------------------- */
 
-void pair_open(struct pair *pair)
+struct pair pair = {{{.fd = -1}}, -1};
+static char much[64 * 1024];
+
+void pair_take(int fd, int other)
+{
+    pair.other = other;
+    pair.stream = tcp_stream_from(fd);
+    check(tcp_stream_register(&pair.stream) == 0);
+}
+
+void pair_open(void)
 {
     int both[2];
-
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, both) == 0);
-    pair->other = both[1];
-    pair->stream = tcp_stream_from(both[0]);
-    check(tcp_stream_register(&pair->stream) == 0);
+    pair_take(both[0], both[1]);
 }
 
-int connect_to(const struct address *there)
+void pair_close(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check(connect(fd, &there->any, sizeof there->v4) == 0);
-    return fd;
+    tcp_stream_close(&pair.stream);
+    (void)close(pair.other);
+    pair.other = -1;
 }
 
-void pair_open_tcp(struct pair *pair)
+void pair_fill(void)
 {
-    struct tcp_listener listener;
-    struct address here, peer;
-
-    tcp_listen(&listener, "127.0.0.1", 0, &here);
-    pair->other = connect_to(&here);
-    long fd = await(tcp_accept, tcp_accept(&listener, &peer));
-    check(fd >= 0);
-    pair->stream = tcp_stream_from((int)fd);
-    check(tcp_stream_register(&pair->stream) == 0);
-    tcp_listener_close(&listener);
-}
-
-void pair_close(struct pair *pair)
-{
-    tcp_stream_close(&pair->stream);
-    (void)close(pair->other);
-}
-
-void pair_fill(struct pair *pair)
-{
-    static const char much[64 * 1024];
-    while (send(pair->stream.source.fd, much, sizeof much, MSG_DONTWAIT) > 0)
+    while (send(pair.stream.source.fd, much, 1024, MSG_DONTWAIT) > 0)
         continue;
     turn();
 }
 
-long say(struct pair *pair, const char *text)
+void say(const char *text)
 {
-    return send(pair->other, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t length = (ssize_t)strlen(text);
+    check(send(pair.other, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) == length);
 }
 
-long hear(struct pair *pair)
+long hear(void)
 {
-    static char much[64 * 1024];
     long all = 0;
 
-    for (long some; (some = recv(pair->other, much, sizeof much, MSG_DONTWAIT)) > 0;)
+    for (long some; (some = recv(pair.other, much, sizeof much, MSG_DONTWAIT)) > 0;)
         all += some;
     return all;
 }
 
 /* ---- the runner -------------------------------------------------------------------- */
 
+static void run(const struct unit *unit)
+{
+    (void)alarm(LIMIT_SECONDS);
+    check(runtime_open() == 0);
+    coop_budget = COOP_BUDGET;
+    unit->run();
+    future_drop(&one.handle.future);
+    future_drop(&two.handle.future);
+    pair_close();
+    runtime_close();
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 0; i < unit_count; i++) {
         if (argc < 2)
             (void)printf("%s\n", units[i].name);
-        if (argc < 2 || strcmp(argv[1], units[i].name) != 0)
-            continue;
-        (void)alarm(LIMIT_SECONDS);
-        check(runtime_open() == 0);
-        coop_budget = COOP_BUDGET;
-        units[i].run();
-        runtime_close();
-        return EXIT_SUCCESS;
+        else if (strcmp(argv[1], units[i].name) == 0)
+            return run(&units[i]), EXIT_SUCCESS;
     }
     return argc < 2 ? EXIT_SUCCESS : 2;
 }

@@ -1,20 +1,22 @@
 /* unit.h: what the unit tests of the runtime are written with.
  *
- *   unit.c       the runner; memory that can run out; the helpers below
+ *   unit.c       the runner; system calls that can be looked at or changed; helpers
  *   leaves.c     what every leaf must do, asked of each in turn
- *   tasks.c      wake, join, cancel, drop
+ *   tasks.c      wake, join, cancel, drop; sync
  *   time.c       sleep, timeout, the budget
  *   net.c        TCP
- *   sync.c       notify, semaphore, stop, two signals, open and close
+ *   stop.c       stop, two signals, open and close
  *   threads.c    the inbox and offload; also run under ThreadSanitizer
  *   mistakes.c   each must abort, and name the rule that it breaks
  *
- * A test is a plain function. The runtime of its thread is open, and what the test does is
- * done by the future of block_on(), which is no task: await() waits, and turn() gives
- * every task that is in the queue one turn. Each test runs in a process of its own.
+ * A test is a plain function, in a process of its own. The runtime of its thread is open,
+ * and what the test does is done by the future of block_on(), which is no task: await()
+ * waits, and turn() gives every task that is in the queue one turn.
  */
 #ifndef UNIT_H
 #define UNIT_H
+
+#include <stdatomic.h>
 
 #include "future.h"
 #include "inbox.h"
@@ -48,6 +50,11 @@ extern const char *about;
 /* The next allocation but so many fails, once; -1: none does. */
 extern int allocations_left;
 
+/* How many eventfds were written to, such as that of a helper thread that has ended. */
+extern atomic_int events_written;
+
+void pass(int64_t ms); /* moves the clock, as if the process had been stopped */
+
 /* await(sleep, sleep_for(5)): the number with which this struct sleep ends. */
 #define await(type, ...) block_on(&((struct type[1]){__VA_ARGS__})->future)
 
@@ -58,9 +65,17 @@ extern int allocations_left;
 
 long join(struct join *handle);   /* await it, where it is */
 void cancel(struct join *handle); /* and drop the handle */
-void detach(struct join *handle);
 void turn(void);
-void pass(int64_t ms); /* moves the clock, as if the process had been stopped */
+void turns(int count);
+
+/* A waker that counts, and a poll with it. */
+struct bell {
+    struct waker waker;
+    int rung;
+};
+extern struct bell bell;
+void ring(struct waker *waker);
+#define poll_by_hand(it) future_poll(&(it).future, &bell.waker)
 
 /* ---- a future that counts ---------------------------------------------------------- */
 
@@ -71,6 +86,7 @@ struct counts {
     void (*on_drop)(struct counts *counts);                      /* or NULL */
     struct join handle;
 };
+extern struct counts one, two; /* the runner drops their handles at the end */
 
 struct probe {
     struct future future;
@@ -78,30 +94,42 @@ struct probe {
     bool dropped;
 };
 struct probe probe(struct counts *counts);
+void spawn_probe(struct counts *counts); /* with its handle, and a turn */
 
 long ready(struct counts *counts, struct waker *waker); /* an on_poll: ends with 7 */
+long again(struct counts *counts, struct waker *waker); /* one that wakes itself */
+long use_up(struct counts *counts, struct waker *waker); /* the budget, and wakes itself */
 void wake(struct counts *counts);
 
-/* A waker that counts. */
-struct bell {
-    struct waker waker;
-    int rung;
+/* ON_POLL(name, what): an on_poll of one line. */
+#define ON_POLL(name, ...)                                                               \
+    static long name(struct counts *its, struct waker *waker)                            \
+    {                                                                                    \
+        (void)its, (void)waker;                                                          \
+        __VA_ARGS__;                                                                     \
+    }
+
+/* AWAIT_UNTIL(), of these two. */
+struct until {
+    struct future future;
+    struct async async;
+    struct future *work, *other;
 };
-struct bell bell(void);
+struct until until(struct future *work, struct future *other);
 
 /* ---- sockets ----------------------------------------------------------------------- */
 
-/* A stream of the runtime, and its other end: a plain socket that never waits. */
-struct pair {
+/* A stream of the runtime, and its other end: a plain socket. Of the Unix kind, where
+ * every byte is there at once. The runner closes it at the end. */
+extern struct pair {
     struct tcp_stream stream;
     int other;
-};
-void pair_open(struct pair *pair);     /* of the Unix kind: every byte is there at once */
-void pair_open_tcp(struct pair *pair); /* through a listener */
-void pair_close(struct pair *pair);
-int connect_to(const struct address *there); /* a plain socket */
-void pair_fill(struct pair *pair);           /* until the stream can send no more */
-long say(struct pair *pair, const char *text);
-long hear(struct pair *pair); /* reads and drops all that is there: how much */
+} pair;
+void pair_open(void);
+void pair_take(int fd, int other);
+void pair_close(void);
+void pair_fill(void); /* in small pieces, until the stream can send no more */
+void say(const char *text);
+long hear(void); /* reads and drops all that is there: how much */
 
 #endif
