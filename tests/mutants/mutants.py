@@ -24,7 +24,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -94,8 +93,8 @@ class Hunt:
                "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", f"--rootdir={self.tree}", "--behaviour", "-xq",
                    "-p", "order", "-p", "no:cacheprovider", "-p", "no:randomly", *arguments]
-        process = proc.start(command, env, cwd=self.tree, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
+        output = open(self.scratch / "output", "w+b")
+        process = proc.start(command, env, cwd=self.tree, stdout=output, stderr=output)
         try:
             while process.poll() is None and time.monotonic() - since < HANGS:
                 time.sleep(0.05)
@@ -105,12 +104,16 @@ class Hunt:
         finally:
             proc.end(process)
         told = [json.loads(line) for line in log.read_text().splitlines()]
+        if not told:
+            output.seek(0)
+            raise SystemExit(output.read().decode("utf-8", "replace"))
         for test, outcome, seconds in told:
             if outcome == "failed":
                 failed.append(test)
             elif outcome == "passed":
                 self.seconds[general(test)] = seconds
-        return failed + ([told[-1][0]] if told and hangs else [])
+        output.close()
+        return failed + ([told[-1][0]] if hangs else [])
 
     def note(self, file: str, test: str) -> None:
         if test:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -145,3 +146,12 @@ def test_without_options_it_is_127_0_0_1_8080(start_server, network):
     server = start_server(port=None, network=network())
     server.log.expect("✅ Server listening on 127.0.0.1:8080")
     server.serves_a_new_client()
+
+
+@pytest.mark.promise("runtime")
+@pytest.mark.no_sanitizer("both want to be loaded first")
+def test_a_worker_that_cannot_start_is_reported(chapter, story):
+    """The first epoll instance is the main thread's."""
+    failed = run(chapter, story, "--workers", "2",
+                 env=inject.environment(f"epoll_create1:{errno.EMFILE}@3"))
+    expect_failure(failed, "worker 2: Too many open files")

@@ -59,13 +59,17 @@ def test_thousands_in_a_row_leave_no_trace(start_server, story):
     with story.summed_up("100 clients came, one after the other, said a message and left"):
         for _ in range(100):
             server.serves_a_new_client()
-    descriptors, threads, memory = server.descriptors(), server.threads(), server.resident()
-    with story.summed_up(f"another {IN_A_ROW} did the same"):
-        for _ in range(IN_A_ROW):
-            server.serves_a_new_client()
+    descriptors, threads, most = server.descriptors(), server.threads(), 32 * IN_A_ROW
+    for _ in range(5):  # threads and heaps keep a little at first; a leak goes on and on
+        memory = server.resident()
+        with story.summed_up(f"another {IN_A_ROW} did the same"):
+            for _ in range(IN_A_ROW):
+                server.serves_a_new_client()
+        if server.resident() - memory < most:
+            break
     server.expect_descriptors(at_most=descriptors)
     server.expect_threads(at_most=threads)
-    server.expect_resident(at_most=memory, room=512 * KIB)
+    server.expect_resident(at_most=memory, room=most)
 
 
 @pytest.mark.thorough

@@ -139,3 +139,12 @@ def test_no_descriptor_outlives_its_server_in_a_child(server, story):
     left = proc.inherited_by_children(server.process.pid)
     story.check(not left, "every descriptor but 0, 1 and 2 to be close-on-exec",
                 f"{len(left)} are not: {' and '.join(left)}")
+
+
+@pytest.mark.ours_only("the line on stderr")
+@pytest.mark.no_sanitizer("both want to be loaded first")
+def test_a_shortage_of_three_tries_is_reported_once(start_server, story):
+    server = start_server(env=inject.environment(f"accept4:{errno.EMFILE}@1-3"))
+    server.serves_a_new_client()
+    story.check(server.errors.lines == ["Failed to accept; err = Too many open files; trying again"],
+                "one line about it on stderr", f"what came is:\n{server.errors.text}")
