@@ -51,7 +51,7 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(
     client = start_client(*arguments)
     client.expect_exit(2)
     first, *usage = client.err.splitlines()
-    named = arguments[0] if arguments[0].startswith("--") else arguments[-1].lstrip("-") or "-"
+    named = (arguments[0] if arguments[0].startswith("--") else arguments[-1]).lstrip("-") or "-"
     story.check(first.startswith("client: ") and named in first,
                 f"a first line that begins with 'client: ' and names {named}", f"it is: {first}")
     story.check(usage and usage[0].startswith("Usage: client "), "the usage behind it",

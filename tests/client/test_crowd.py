@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from errno import EMFILE
 from typing import Iterator
 
 import pytest
 
+from harness.machine import error_words
 from harness.peer import ClientProgram, echo
 from harness.server import Server
 from harness.story import Story
@@ -84,7 +86,7 @@ def test_the_echo_of_another_connection_is_noticed(
 def test_with_too_few_descriptors_it_reports_what_it_could_do(
         start_client: StartClient, start_peer: StartPeer, story: Story) -> None:
     client = start_client("--guests", 50, peer=start_peer(echo), shell="ulimit -n 16")
-    client.expect_failure("Too many open files")
+    client.expect_failure(error_words(EMFILE))
     guests, echoes, errors = client.expect_report()
     story.check(guests == 50 and echoes + errors == 50 and echoes > 5,
                 "each of the 50 counted, with an echo or with an error",

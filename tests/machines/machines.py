@@ -20,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -88,14 +89,22 @@ class Root:
             return [base]
         layer = self.home / "-".join([row.release, *packages])
         if not self._done(layer):
-            shutil.rmtree(layer, ignore_errors=True)
-            layer.mkdir()
+            upper = self.place()
             command = "apt-get -qq update && apt-get -qq -y --no-install-recommends install "
-            status, said = self.run([base], layer, command + " ".join(packages), network=True)
+            status, said = self.run([base], upper, command + " ".join(packages), network=True)
             if status != 0:
                 raise Trouble(f"{' '.join(packages)} cannot be installed: {last(said)}")
+            shutil.rmtree(layer, ignore_errors=True)
+            upper.rename(layer)
+            shutil.rmtree(upper.parent)
             self._done(layer, True)
         return [layer, base]
+
+    def place(self) -> Path:
+        """A new layer, beside which there is room for where it is mounted."""
+        upper = Path(tempfile.mkdtemp(dir=self.home, prefix="now-")) / "upper"
+        upper.mkdir()
+        return upper
 
     def _done(self, layer: Path, now: bool = False) -> bool:
         mark = layer.with_name(layer.name + ".done")
@@ -124,7 +133,7 @@ class Root:
             binds: tuple[tuple[str, str], ...] = ()) -> tuple[int, str]:
         """In namespaces of its own: when `unshare` ends, for whatever reason, its child is
         killed, and with it go all processes and mounts."""
-        root, work = self.home / ".root", self.home / ".work"
+        root, work = upper.with_name("root"), upper.with_name("work")
         for directory in (root, work):
             directory.mkdir(exist_ok=True)
         below = ":".join(map(str, lower))
@@ -164,9 +173,7 @@ def last(text: str) -> str:
 
 def run_row(root: Root, row: Row) -> Outcome:
     outcome = Outcome(row.name, day=time.strftime("%Y-%m-%d"))
-    upper = root.home / ".upper"
-    shutil.rmtree(upper, ignore_errors=True)
-    upper.mkdir()
+    upper = root.place()
     started = time.monotonic()
     try:
         layers = root.layers(row)
@@ -180,7 +187,7 @@ def run_row(root: Root, row: Row) -> Outcome:
         outcome.failed += 1
     finally:
         outcome.seconds = round(time.monotonic() - started)
-        shutil.rmtree(upper, ignore_errors=True)
+        shutil.rmtree(upper.parent, ignore_errors=True)
     return outcome
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from harness import proc
-from harness.chapters import CHAPTERS, Chapter, building_place, mirror
+from harness.chapters import CHAPTERS, Chapter, building_place, mirror, needs_sanitizer
 
 CHAPTER = CHAPTERS[4]
 HERE = Path(__file__).parent
@@ -67,6 +67,7 @@ FAULTS = (
 def build(target: str, san: str = "", chapter: Path = CHAPTER.directory, key: str = "",
           flags: str = "") -> Path:
     """The program `unit` or `exhaustive`, made by the Makefile beside this file."""
+    needs_sanitizer(san)
     out = building_place() / "runtime" / (key or san or "plain")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as place:  # others may run what stands in `out`

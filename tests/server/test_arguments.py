@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from errno import EADDRINUSE, EMFILE
 from typing import Callable, Sequence
 
 import pytest
 
 from harness import proc
 from harness.chapters import Chapter, program
-from harness.machine import needs_address, needs_root
+from harness.machine import error_words, needs_address, needs_root
 from harness.network import Network, unshare
 from harness.server import Server
 from harness.story import Story
@@ -77,7 +78,8 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(chapter, story, arg
 @pytest.mark.fault(43, happened="in use: exit 1")
 def test_a_port_in_use_is_reported_with_the_way_out(server, chapter, story):
     ended = _run(chapter, story, "--port", str(server.port))
-    _expect_failure(ended, story, f"bind 127.0.0.1:{server.port}: Address already in use", lines=2)
+    _expect_failure(ended, story, f"bind 127.0.0.1:{server.port}: {error_words(EADDRINUSE)}",
+                    lines=2)
     story.check("--port" in ended.stderr.splitlines()[1], "a second line that names --port",
                 f"stderr is:\n{ended.stderr}")
     server.serves_a_new_client()
@@ -117,7 +119,7 @@ def test_too_few_descriptors_to_start_are_reported(chapter, story, descriptors):
 @pytest.mark.promise("runtime")
 def test_too_few_descriptors_for_the_workers_are_reported(chapter, story):
     ended = _run(chapter, story, "--port", "0", "--workers", "64", shell="ulimit -n 16")
-    _expect_failure(ended, story, "Too many open files")
+    _expect_failure(ended, story, error_words(EMFILE))
 
 
 def _run_for_a_moment(chapter: Chapter, story: Story, shell: str) -> "Ended[str] | None":

@@ -5,14 +5,15 @@ What becomes of each single call that fails is tried in tests/inject."""
 from __future__ import annotations
 
 import errno
-import os
 from typing import Callable
 
 import pytest
 
 import inject
 from harness import proc
+from harness.chapters import COMPILER
 from harness.client import fill
+from harness.machine import error_words
 from harness.proc import PATIENCE
 from harness.server import Server
 
@@ -50,7 +51,7 @@ def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(star
     """It lasts for many back-offs of 100 ms. (A thread that starts may hold a descriptor for
     a moment, in libc, so that one shortage begins twice.)"""
     server = start_server(shell="ulimit -n 16")
-    line = "Failed to accept; err = Too many open files; trying again"
+    line = f"Failed to accept; err = {error_words(errno.EMFILE)}; trying again"
     for which in ("the shortage", "the next shortage"):
         before = len(server.errors.lines)
         crowd = server.crowd(30)
@@ -120,7 +121,7 @@ def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(
     source = tmp_path / "library.c"
     source.write_text('__thread char much[120 * 1024] __attribute__((tls_model("initial-exec")));')
     library = source.with_suffix(".so")
-    proc.run([os.environ.get("CC") or "cc", "-shared", "-fPIC", str(source),
+    proc.run([*COMPILER, "-shared", "-fPIC", str(source),
               "-o", str(library)], within=60)
     story.check(library.exists(), "to make a library with 120 KiB of thread-local memory",
                 "the compiler could not")
