@@ -172,7 +172,7 @@ def last(text: str) -> str:
 # ---- a row ---------------------------------------------------------------------------------
 
 def run_row(root: Root, row: Row) -> Outcome:
-    outcome = Outcome(row.name, day=time.strftime("%Y-%m-%d"))
+    outcome = Outcome(row.name, time.strftime("%Y-%m-%d"), notes=[row.remark] * bool(row.remark))
     upper = root.place()
     started = time.monotonic()
     try:
@@ -211,9 +211,8 @@ def _work(root: Root, row: Row, outcome: Outcome, layers: list[Path], upper: Pat
         mounts = binds + (((str(clone), where),) if row.read_only else ())
         return root.run(layers, upper, command, network, user, where, row.env, mounts)
 
-    own = f"useradd -m {row.user} 2>&1; chown -R {row.user} /home/{row.user}" \
-        if row.user != "root" else "true"
-    run(f"{own}\n{row.prepare}", user="root")
+    if row.user != "root":
+        run(f"useradd -m {row.user}; chown -R {row.user} ~{row.user}", user="root")
     outcome.has = ", ".join(run(VERSIONS)[1].split("\n")[:-1])
     status, said = run(SERVE)
     outcome.first = "yes" if status == 0 else "no"
