@@ -1,17 +1,8 @@
-"""Which tests run for which chapter, and the fixtures that all of them use.
-
-    pytest tests/                              every chapter
-    pytest tests/ -k 03-select                 one of them
-    SAN=address pytest tests/                  built with a sanitizer (or SAN=thread)
-    THOROUGH=1 pytest tests/                   also what takes long
-    pytest tests/ --server './mine {port}'     any echo server, in any language
-    pytest tests/ --client 'mine {port}'       any client that is used as `nc` is
-"""
+"""Which tests run for which chapter, and the fixtures that all of them use."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import shlex
 import signal
@@ -26,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for --import-mode=importlib
 from faults import plugin as faults
 from harness import early, report
 from harness.chapters import CHAPTERS, VARIANT, VARIANTS, Chapter, foreign
+from harness.machine import THOROUGH
 from harness.network import Network
 from harness.peer import ClientProgram, Peer, Terminal
 from harness.server import Server
@@ -57,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     faults.add_options(parser)
 
 
+@pytest.hookimpl(trylast=True)  # report needs pytest's own reporter
 def pytest_configure(config: pytest.Config) -> None:
     if sys.version_info < (3, 9) or int(pytest.__version__.split(".")[0]) < 7:
         pytest.exit("these tests need Python 3.9 and pytest 7, or newer; this is Python "
@@ -70,17 +63,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for option in ("--server", "--client"):
         if "{port}" not in config.getoption(option) and config.getoption(option):
             raise pytest.UsageError(f"{option} needs {{port}} where the port goes")
-    config.pluginmanager.register(report)
-    config.pluginmanager.register(early)
-    if not config.getoption("--behaviour"):
-        faults.configure(config)
+    for plugin in (report, early, *report.progress(config), *faults.plugins(config)):
+        config.pluginmanager.register(plugin)
     _be_an_ordinary_process()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    if report.Progress.wanted(session.config):
-        session.config.pluginmanager.register(report.Progress(session.config))
 
 
 def _be_an_ordinary_process() -> None:
@@ -98,67 +83,53 @@ def _be_an_ordinary_process() -> None:
 
 # ---- which tests, for which chapters -----------------------------------------------------
 
+def _chapters(config: pytest.Config) -> tuple[Chapter, ...]:
+    """Ours, or the reader's own program as the only one."""
+    client = config.getoption("--client")
+    if client or config.getoption("--server"):
+        return (foreign(config.getoption("--promise"), client),)
+    return CHAPTERS
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "chapter" not in metafunc.fixturenames:
         return
-    if _is_foreign(metafunc.config):
-        chapters = [_foreign(metafunc.config)]
-    else:
-        promises = [mark.args[0] for mark in metafunc.definition.iter_markers("promise")]
-        chapters = [chapter for chapter in CHAPTERS
-                    if all(getattr(chapter, promise) for promise in promises)]
+    marks = list(metafunc.definition.iter_markers())
+    promises = [mark.args[0] for mark in marks if mark.name == "promise"]
     metafunc.parametrize("chapter", [
-        pytest.param(chapter, id=chapter.name, marks=_walls(metafunc, chapter))
-        for chapter in chapters])
-
-
-def _walls(metafunc: pytest.Metafunc, chapter: Chapter) -> list[pytest.MarkDecorator]:
-    """A wall must hold: a chapter that passes has outgrown it, and another failure is none."""
-    return [pytest.mark.xfail(reason=mark.args[1], strict=True, raises=WallReached)
-            for mark in metafunc.definition.iter_markers("wall") if mark.args[0] == chapter.name]
-
-
-def _is_foreign(config: pytest.Config) -> bool:
-    return bool(config.getoption("--server") or config.getoption("--client"))
-
-
-def _foreign(config: pytest.Config) -> Chapter:
-    return foreign(config.getoption("--promise"), config.getoption("--client"))
+        pytest.param(chapter, id=chapter.name, marks=[
+            # A chapter that passes has outgrown its wall, and another failure is none.
+            pytest.mark.xfail(reason=mark.args[1], strict=True, raises=WallReached)
+            for mark in marks if mark.name == "wall" and mark.args[0] == chapter.name])
+        for chapter in _chapters(metafunc.config)
+        if chapter.is_foreign or all(getattr(chapter, promise) for promise in promises)])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        for reason in _reasons_to_skip(config, item):
-            item.add_marker(pytest.mark.skip(reason=reason))
+        for mark in list(item.iter_markers()):
+            reason = _reason_to_skip(mark, _chapters(config)[0])
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
+        option = "--client" if item.get_closest_marker("of_clients") else "--server"
+        if _chapters(config) != CHAPTERS and not (
+                config.getoption(option) and "chapter" in getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.skip(reason=f"needs {option}"))
 
 
-def _reasons_to_skip(config: pytest.Config, item: pytest.Item) -> Iterator[str]:
-    if item.get_closest_marker("thorough") and os.environ.get("THOROUGH", "0") in ("", "0"):
-        yield "only in the thorough run: THOROUGH=1"
-    if VARIANT != "plain":
-        for mark in item.iter_markers("no_sanitizer"):
-            yield f"SAN={VARIANT}: {mark.args[0]}"
-    for mark in item.iter_markers("no_inject"):
+def _reason_to_skip(mark: pytest.Mark, chapter: Chapter) -> str:
+    if mark.name == "thorough" and not THOROUGH:
+        return "only in the thorough run: THOROUGH=1"
+    if mark.name == "no_sanitizer" and VARIANT != "plain":
+        return f"SAN={VARIANT}: {mark.args[0]}"
+    if mark.name == "no_inject" and inject.RULES:
         why, rule = (*mark.args, "")[:2]
-        if inject.RULES and f"{rule}=" in f"{inject.RULES}=":
-            yield f"INJECT='{inject.RULES}': {why}"
-    if not _is_foreign(config):
-        return
-    option = "--client" if item.get_closest_marker("of_clients") else "--server"
-    if not config.getoption(option) or "chapter" not in getattr(item, "fixturenames", ()):
-        yield f"needs {option}"
-    for mark in item.iter_markers("ours_only"):
-        yield f"only for this project: {mark.args[0]}"
-    for mark in item.iter_markers("promise"):
-        if not getattr(_foreign(config), mark.args[0]):
-            yield f"not promised by every echo server: {mark.args[0].replace('_', ' ')}"
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """For start_server: after a failure nothing else needs to be said."""
-    outcome = yield
-    item.has_failed = outcome.get_result().failed  # type: ignore[attr-defined]
+        return f"INJECT='{inject.RULES}': {why}" if f"{rule}=" in f"{inject.RULES}=" else ""
+    if mark.name == "ours_only" and chapter.is_foreign:
+        return f"only for this project: {mark.args[0]}"
+    if mark.name == "promise" and chapter.is_foreign and not getattr(chapter, mark.args[0]):
+        return f"not promised by every echo server: {mark.args[0].replace('_', ' ')}"
+    return ""
 
 
 # ---- fixtures ------------------------------------------------------------------------------
@@ -173,7 +144,10 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter,
                  story: Story) -> Iterator[Callable[..., Server]]:
     """start_server("--quiet", shell="ulimit -n 16"): see Server for what it takes."""
     servers: list[Server] = []
-    command = _server_command(request.config)
+    command = request.config.getoption("--server")
+    if chapter.client and not command:  # a foreign client talks to a server that is right
+        right = Path(__file__).parent / "peers" / "asyncio_echo.py"
+        command = shlex.join([sys.executable, str(right), "{port}"])
 
     def start(*arguments: str, **options: Any) -> Server:
         servers.append(Server(chapter, story, *arguments, **{"command": command, **options}))
@@ -181,21 +155,11 @@ def start_server(request: pytest.FixtureRequest, chapter: Chapter,
 
     yield start
     with contextlib.ExitStack() as last:  # all of them, whatever goes wrong with one
-        checks = [] if getattr(request.node, "has_failed", False) else servers
-        for server in checks:  # after its end: a leak, for example
-            last.callback(server.expect_no_report)
         for server in servers:
+            last.callback(server.expect_no_report)  # after its end: a leak, for example
             last.callback(server.stop)
-        for server in checks:
+        for server in servers:
             server.expect_health()
-
-
-def _server_command(config: pytest.Config) -> str:
-    """A foreign client talks to a server that is right, unless it brings its own."""
-    if config.getoption("--server") or not config.getoption("--client"):
-        return str(config.getoption("--server"))
-    right = Path(__file__).parent / "peers" / "asyncio_echo.py"
-    return shlex.join([sys.executable, str(right), "{port}"])
 
 
 @pytest.fixture

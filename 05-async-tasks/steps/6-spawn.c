@@ -1,4 +1,4 @@
-/* Step 6: spawn a task, and join it. */
+/* Step 6: spawn a task, and join it. Grows from 3-tasks.c. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Step 7: a time-out, and what cancelling has to undo. */
+/* Step 7: a time-out, and what cancelling has to undo. Grows from 2-waker.c. */
 #include <stdbool.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* Step 8: a waker that another thread may call: it sends a message instead. */
+/* Step 8: a waker for another thread: it sends a message. From 2-waker.c, 4-reactor.c. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,12 +1,10 @@
 /* Many clients in one process, which check every byte that comes back:
  *
- *   load PORT CLIENTS [bytes N] [seconds S | rounds N] [floods N] [wait S]
+ *   load PORT CLIENTS BYTES SECONDS ROUNDS FLOODS WAIT
  *
- *   bytes     in each message; a client sends the next one when it has the echo of the last
- *   seconds   so long, or
- *   rounds    so many messages each; without either of them the clients stay silent
- *   floods    so many more connections that send without a pause, and read what comes back
- *   wait      seconds without any progress after which the server has failed
+ * A client sends the next message, of BYTES, when it has the echo of the last one: for so many
+ * SECONDS, or else ROUNDS messages each. FLOODS more connections send without a pause, and read
+ * what comes back. After WAIT seconds without any progress the server has failed.
  *
  * It prints a line of JSON when all are connected, each with one byte echoed, and then obeys
  * the lines on its stdin: `go` runs the rounds, `end` waits until the server has closed every
@@ -41,14 +39,13 @@
 
 struct client {
     int fd;
-    bool flood;
     size_t begins; /* the message now: pattern[begins .. begins + bytes) */
     size_t sent, received;
     long rounds; /* completed */
     int64_t since;
 };
 
-static long port, count, bytes = 64, rounds, floods, wait_seconds = 10;
+static long port, count, bytes, rounds, floods, wait_seconds;
 static double seconds;
 
 static unsigned char *pattern;
@@ -137,30 +134,22 @@ static bool is_served(int fd)
     return length == 1;
 }
 
-/* Clients first .. end. Returns how many of them are served. */
-static long connect_group(long first, long end)
-{
-    long connected = first, served = first;
-
-    while (connected < end && (clients[connected].fd = connect_one(connected)) != -1)
-        connected++;
-    while (served < connected && is_served(clients[served].fd))
-        served++;
-    for (long i = served; i < connected; i++) /* the first that waits in vain is enough */
-        close(clients[i].fd);
-    return served - first;
-}
-
+/* In groups. If the server leaves some out, the first that waits in vain is enough. */
 static void connect_all(void)
 {
-    long total = count + floods, served = 0, group = TOGETHER;
+    long total = count + floods, connected = 0, served = 0, before;
 
     clients = calloc((size_t)total, sizeof *clients);
-    while (served < total && group == TOGETHER) {
-        long end = served + TOGETHER < total ? served + TOGETHER : total;
-        group = connect_group(served, end);
-        served += group;
-    }
+    do {
+        before = served;
+        while (connected < total && connected < before + TOGETHER &&
+               (clients[connected].fd = connect_one(connected)) != -1)
+            connected++;
+        while (served < connected && is_served(clients[served].fd))
+            served++;
+    } while (served == connected && served > before);
+    for (long i = served; i < connected; i++)
+        close(clients[i].fd);
     if (served < total) {
         floods = 0;
         count = served < count ? served : count;
@@ -171,11 +160,8 @@ static void watch_all(void)
 {
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     for (long i = 0; i < count + floods; i++) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.ptr = &clients[i]};
-
-        clients[i].flood = i >= count;
-        if (!clients[i].flood)
-            event.events |= EPOLLET;
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | (i < count ? EPOLLET : 0),
+                                    .data.ptr = &clients[i]};
         if (fcntl(clients[i].fd, F_SETFL, O_NONBLOCK) == -1 ||
             epoll_ctl(epoll_fd, EPOLL_CTL_ADD, clients[i].fd, &event) == -1)
             fail("epoll_ctl: %s", strerror(errno));
@@ -192,19 +178,14 @@ static void begin_round(struct client *client)
     client->since = now();
 }
 
-static void note_time(int64_t took)
+/* Returns whether this client goes on with another message. */
+static bool end_round(struct client *client)
 {
     if (echoes == room) {
         room = room == 0 ? 1 << 16 : room * 2;
         times = realloc(times, room * sizeof *times);
     }
-    times[echoes++] = took;
-}
-
-/* Returns whether this client goes on with another message. */
-static bool end_round(struct client *client)
-{
-    note_time(now() - client->since);
+    times[echoes++] = now() - client->since;
     client->rounds++;
     if (deadline != 0 ? now() >= deadline : client->rounds % rounds == 0) {
         talking--;
@@ -225,29 +206,30 @@ static void send_some(struct client *client)
     client->sent += sent > 0 ? (size_t)sent : 0;
 }
 
-static void check(const struct client *client, const unsigned char *got,
-                  const unsigned char *right, size_t length)
+/* Returns how much there was, at most so much; -1: nothing yet. */
+static ssize_t receive(const struct client *client, size_t most)
+{
+    ssize_t length = recv(client->fd, buffer, most, 0);
+    if (length == 0 || (length == -1 && errno != EAGAIN))
+        fail("client %td, message %ld: after %zu bytes %s", client - clients, client->rounds,
+             client->received, length == 0 ? "the server closed" : strerror(errno));
+    return length;
+}
+
+/* The bytes in the buffer must be these, the next ones of the echo. */
+static void check(struct client *client, const unsigned char *right, size_t length)
 {
     size_t i = 0;
 
     if (client->received + length > client->sent)
         fail("client %td: the echo is longer than what was sent", client - clients);
-    if (memcmp(got, right, length) == 0)
-        return;
-    while (got[i] == right[i])
-        i++;
-    fail("client %td, message %ld: byte %zu is wrong", client - clients, client->rounds,
-         client->received + i);
-}
-
-/* Returns what there is, -1 when that is nothing yet. */
-static ssize_t receive(const struct client *client)
-{
-    ssize_t length = recv(client->fd, buffer, sizeof buffer, 0);
-    if (length == 0 || (length == -1 && errno != EAGAIN))
-        fail("client %td, message %ld: after %zu bytes %s", client - clients, client->rounds,
-             client->received, length == 0 ? "the server closed" : strerror(errno));
-    return length;
+    if (memcmp(buffer, right, length) != 0) {
+        while (buffer[i] == right[i])
+            i++;
+        fail("client %td, message %ld: byte %zu is wrong", client - clients, client->rounds,
+             client->received + i);
+    }
+    client->received += length;
 }
 
 /* Edge-triggered: goes on until there is no more. */
@@ -256,11 +238,10 @@ static void talk(struct client *client)
     ssize_t length;
     do {
         send_some(client);
-        length = receive(client);
+        length = receive(client, sizeof buffer);
         if (length == -1)
             return;
-        check(client, buffer, pattern + client->begins + client->received, (size_t)length);
-        client->received += (size_t)length;
+        check(client, pattern + client->begins + client->received, (size_t)length);
         if (client->received == (size_t)bytes && end_round(client))
             send_some(client);
     } while (length == sizeof buffer);
@@ -270,26 +251,30 @@ static void talk(struct client *client)
  * that their times are the server's and not ours. */
 static void flood(struct client *client)
 {
-    size_t at = client->sent % FLOOD;
-    ssize_t sent = send(client->fd, pattern + at, FLOOD - at, MSG_NOSIGNAL);
+    size_t from = client->sent % FLOOD, at = client->received % FLOOD;
+    ssize_t sent = send(client->fd, pattern + from, FLOOD - from, MSG_NOSIGNAL);
     client->sent += sent > 0 ? (size_t)sent : 0;
 
-    ssize_t length = receive(client);
-    for (ssize_t done = 0; done < length;) {
-        size_t from = client->received % FLOOD, piece = (size_t)(length - done);
-        piece = piece < FLOOD - from ? piece : FLOOD - from;
-        check(client, buffer + done, pattern + from, piece);
-        client->received += piece;
-        done += (ssize_t)piece;
-    }
+    ssize_t length = receive(client, FLOOD - at);
+    if (length > 0)
+        check(client, pattern + at, (size_t)length);
     for (long i = 0; i < count && talking > 0; i++)
         talk(&clients[i]);
+}
+
+static int by_length(const void *one, const void *other)
+{
+    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return (a > b) - (a < b);
 }
 
 /* All start at once. At the deadline nobody begins another message, but each waits for the
  * echo of its last one. */
 static void run(void)
 {
+    int64_t start = now();
+
+    deadline = seconds > 0 ? start + (int64_t)(seconds * 1e9) : 0;
     talking = count;
     echoes = 0;
     for (long i = 0; i < count; i++) {
@@ -303,29 +288,22 @@ static void run(void)
             fail("no echo for %ld seconds; %ld clients wait", wait_seconds, talking);
         for (int i = 0; i < ready && talking > 0; i++) {
             struct client *client = events[i].data.ptr;
-            if (client->flood)
-                flood(client);
-            else
+            if (client < clients + count)
                 talk(client);
+            else
+                flood(client);
         }
     }
+    double took = (double)(now() - start) / 1e9;
     for (long i = 0; i < count; i++)
         if (recv(clients[i].fd, buffer, 1, MSG_PEEK) > 0)
             fail("client %ld: the echo is longer than what was sent", i);
+    qsort(times, echoes, sizeof *times, by_length);
+    printf("{\"echoes\": %zu, \"seconds\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", echoes,
+           took, (double)times[echoes / 2] / 1e3, (double)times[echoes * 99 / 100] / 1e3);
 }
 
-static int by_length(const void *one, const void *other)
-{
-    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
-    return (a > b) - (a < b);
-}
-
-static double percentile_us(double share)
-{
-    return (double)times[(size_t)(share * (double)(echoes - 1) + 0.5)] / 1e3;
-}
-
-/* ---- the end, and orders ----------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------- */
 
 /* Waits for the server's end on every connection. An end in good order is answered with ours. */
 static void end_all(void)
@@ -354,44 +332,20 @@ static void end_all(void)
            (double)(now() - start) / 1e9);
 }
 
-static void run_and_report(void)
-{
-    int64_t start = now();
-    deadline = seconds > 0 ? start + (int64_t)(seconds * 1e9) : 0;
-    run();
-    double took = (double)(now() - start) / 1e9;
-    qsort(times, echoes, sizeof *times, by_length);
-    printf("{\"echoes\": %zu, \"seconds\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", echoes,
-           took, percentile_us(0.5), percentile_us(0.99));
-}
-
-static void read_arguments(int argc, char **argv)
-{
-    struct {
-        const char *name;
-        long *number;
-    } const words[] = {{"bytes", &bytes}, {"rounds", &rounds}, {"floods", &floods},
-                       {"wait", &wait_seconds}};
-
-    port = argc > 2 ? atol(argv[1]) : 0;
-    count = argc > 2 ? atol(argv[2]) : 0;
-    for (int i = 3; i + 1 < argc; i += 2) {
-        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-            if (strcmp(argv[i], words[k].name) == 0)
-                *words[k].number = atol(argv[i + 1]);
-        if (strcmp(argv[i], "seconds") == 0)
-            seconds = atof(argv[i + 1]);
-    }
-    if (port <= 0 || count <= 0 || bytes <= 0 || wait_seconds <= 0)
-        fail("usage: PORT CLIENTS [bytes N] [seconds S | rounds N] [floods N] [wait S]");
-}
-
 int main(int argc, char **argv)
 {
     struct rlimit limit;
     char order[80];
 
-    read_arguments(argc, argv);
+    if (argc != 8)
+        fail("usage: PORT CLIENTS BYTES SECONDS ROUNDS FLOODS WAIT");
+    port = atol(argv[1]);
+    count = atol(argv[2]);
+    bytes = atol(argv[3]);
+    seconds = atof(argv[4]);
+    rounds = atol(argv[5]);
+    floods = atol(argv[6]);
+    wait_seconds = atol(argv[7]);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit); /* without it: fewer clients */
@@ -401,11 +355,10 @@ int main(int argc, char **argv)
     connect_all();
     watch_all();
     printf("{\"connected\": %ld}\n", count);
-    while (count > 0 && fgets(order, sizeof order, stdin) != NULL) {
-        if (strcmp(order, "go\n") == 0 && (seconds > 0 || rounds > 0))
-            run_and_report();
-        else if (strcmp(order, "end\n") == 0)
+    while (count > 0 && fgets(order, sizeof order, stdin) != NULL)
+        if (order[0] == 'g')
+            run();
+        else
             end_all();
-    }
     return EXIT_SUCCESS;
 }

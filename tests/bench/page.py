@@ -15,7 +15,7 @@ import math
 import re
 from pathlib import Path
 from statistics import median
-from typing import Iterator, Mapping, Optional
+from typing import Iterator, Mapping
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "costs.md"
@@ -35,27 +35,22 @@ MILLION = ("connections = million connections; servers = million processes; "
            "end, s = million seconds to end in good order")
 
 
-# ---- results ---------------------------------------------------------------------------------
-
-def _short(value: float) -> str:
-    """Three digits that mean something, or all that stand before the point."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else \
-        f"{value:.2f}"
-
+# ---- results -----------------------------------------------------------------------------
 
 def as_results(machine: Mapping[str, str], figures: Mapping[Key, list[float]]) -> Results:
+    """Three digits that mean something, or all that stand before the point."""
     results: Results = {("machine", name): [value] for name, value in machine.items()}
     for key, values in sorted(figures.items()):
         if values:
             spread = [min(values), max(values)] if len(values) > 1 else []
-            results[key] = [_short(value) for value in (median(values), *spread)]
+            results[key] = [f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+                            for value in (median(values), *spread)]
     return results
 
 
 def written(results: Results) -> str:
     lines = ["# figure; server; the middle of the rounds, the least, the most"]
-    lines += ["; ".join((*key, *values)) for key, values in results.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + ["; ".join((*key, *results[key])) for key in results]) + "\n"
 
 
 def read(text: str) -> Results:
@@ -65,17 +60,15 @@ def read(text: str) -> Results:
 
 def servers(results: Results) -> list[str]:
     """In the order of the chapters; then whoever else was measured."""
-    names = dict.fromkeys(name for what, name in results if what != "machine")
+    names = {name for what, name in results if what != "machine"}
     return sorted(names, key=lambda name: (not name[0].isdigit(), not name.startswith("bare"), name))
 
 
-# ---- the page --------------------------------------------------------------------------------
+# ---- the page ----------------------------------------------------------------------------
 
 def shown(results: Results, what: str, server: str) -> str:
-    values = results.get((what, server))
-    if values is None:
-        return "–"
-    return f"{float(values[0]):,.0f}" if re.fullmatch(r"\d{4,}", values[0]) else values[0]
+    value = results.get((what, server), ["–"])[0]
+    return f"{int(value):,}" if value.isdigit() else value
 
 
 def rows(results: Results, spec: str) -> Iterator[list[str]]:
@@ -88,22 +81,16 @@ def rows(results: Results, spec: str) -> Iterator[list[str]]:
             yield [server, *row]
 
 
-def _table(results: Results, spec: str) -> str:
-    head, *others = rows(results, spec)
-    lines = [head, ["---", *("---:" for _ in head[1:])], *others]
-    return "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n"
-
-
 def filled(text: str, results: Results) -> str:
     def fill(found: "re.Match[str]") -> str:
-        spec = found[1].strip()
-        if spec.startswith("table: "):
-            value = _table(results, " ".join(spec[7:].split()))
-        else:
-            what, _, server = spec.partition(" | ")
-            value = shown(results, what, server)
-        return f"<!-- {found[1].strip()} -->{value}<!-- / -->"
-    return re.sub(r"<!-- ([^/].*?) -->.*?<!-- / -->", fill, text, flags=re.DOTALL)
+        what, _, server = found[1].partition(" | ")
+        value = shown(results, what, server)
+        if what.startswith("table: "):
+            head, *others = rows(results, " ".join(what[7:].split()))
+            lines = [head, ["---", *("---:" for _ in head[1:])], *others]
+            value = "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n"
+        return f"<!-- {found[1]} -->{value}<!-- / -->"
+    return re.sub(r"<!-- ([^/].*?)\s*-->.*?<!-- / -->", fill, text, flags=re.DOTALL)
 
 
 def summary(results: Results, spec: str) -> str:
@@ -113,22 +100,22 @@ def summary(results: Results, spec: str) -> str:
                      for line in lines)
 
 
-# ---- pictures --------------------------------------------------------------------------------
+# ---- pictures ----------------------------------------------------------------------------
 
 STYLE = """<style>text { font: 14px sans-serif; fill: #222 } .us { fill: #2a6f97 } .them { fill: #999 }
 @media (prefers-color-scheme: dark) { text { fill: #ddd } .us { fill: #61a5c2 } .them { fill: #777 } }
 </style>"""
 
 
-def bars(title: str, values: list[tuple[str, float]], logarithmic: bool) -> str:
-    """A bar for each value, with its name before it and its number behind it."""
+def bars(title: str, rows: list[tuple[str, list[str]]], logarithmic: bool) -> str:
+    """A bar for each that has something to show, its name before it and its number behind it."""
+    values = [(name, float(numbers[0])) for name, numbers in rows if numbers and float(numbers[0])]
     scale = math.log10 if logarithmic else float
     longest = scale(max(value for _, value in values))
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {len(values) * 26 + 40}">',
              f"<title>{title}</title>", STYLE, f'<text x="8" y="20">{title}</text>']
-    for number, (name, value) in enumerate(values):
-        y = 34 + number * 26
-        length = max(1.0, 400 * scale(value) / longest) if value > 0 else 1.0
+    for y, (name, value) in zip(range(34, 10000, 26), values):
+        length = max(1.0, 400 * scale(value) / longest)
         kind = "us" if name[0].isdigit() else "them"
         lines += [f'<text x="190" y="{y + 15}" text-anchor="end">{name}</text>',
                   f'<rect class="{kind}" x="200" y="{y}" width="{length:.0f}" height="20"/>',
@@ -136,23 +123,18 @@ def bars(title: str, values: list[tuple[str, float]], logarithmic: bool) -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _number(results: Results, what: str, server: str) -> Optional[float]:
-    values = results.get((what, server))
-    return float(values[0]) if values else None
-
-
 def pictures(results: Results) -> dict[str, str]:
-    memory = [(server, _number(results, "resident 10000", server) or
-               _number(results, "resident 1000", server)) for server in servers(results)]
+    def number(what: str, server: str) -> list[str]:
+        return results.get((what, server), [])
+
+    memory = [(server, number("resident 10000", server) or number("resident 1000", server))
+              for server in servers(results)]
     beside = [(f"{server}, {count} silent" if count else f"{server}, alone",
-               _number(results, f"beside {count}", server))
+               number(f"beside {count}", server))
               for server in ("03-select", "04-epoll") for count in (0, 1000, 10000)]
-    return {
-        "memory.svg": bars("Resident bytes a silent connection (each step of the scale: ten times)",
-                           [(name, value) for name, value in memory if value], True),
-        "beside.svg": bars("An echo beside silent connections, microseconds",
-                           [(name, value) for name, value in beside if value is not None], False),
-    }
+    return {"memory.svg": bars("Resident bytes a silent connection (each step of the scale: "
+                               "ten times)", memory, True),
+            "beside.svg": bars("An echo beside silent connections, microseconds", beside, False)}
 
 
 def publish(results: Results) -> None:
@@ -170,5 +152,4 @@ def publish(results: Results) -> None:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"),
-                           read(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8")
+    publish(read(RESULTS.read_text(encoding="utf-8")))

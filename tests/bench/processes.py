@@ -9,10 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional, Sequence, TypeVar
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
@@ -21,39 +20,35 @@ from harness import proc  # noqa: E402
 BUILD = TESTS / ".build" / "bench"
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = (CORES[0], CORES[1]) if len(CORES) > 1 else (None, None)
-START_SECONDS = 20.0  # valgrind and Node take their time
+SLOW = 20.0  # seconds to start or to end: valgrind and Node take their time
+
+START = time.monotonic()
+
+Self = TypeVar("Self", bound="Program")
+
+
+def tell(words: str) -> None:
+    """How far it is: one line that changes, at a terminal."""
+    line = f"{time.monotonic() - START:4.0f} s  {words}"[:78]
+    print(f"\r\033[K{line}" if sys.stderr.isatty() else f"{line}\n", end="", file=sys.stderr,
+          flush=True)
 
 
 class Trouble(Exception):
     """This server cannot be measured so: it does not start, or its echo is wrong."""
 
 
-def pinned(core: Optional[int], command: Sequence[str]) -> list[str]:
-    return [*(["taskset", "-c", str(core)] if core is not None else []), *command]
+class Program:
+    """Started at once; `with` waits until it is ready, and ends it."""
 
+    def __init__(self, core: Optional[int], command: Sequence[str], pipe: int) -> None:
+        pinned = [] if core is None else ["taskset", "-c", str(core)]
+        self.process = proc.start([*pinned, *command], stdin=pipe, stdout=pipe, stderr=pipe,
+                                  bufsize=0)
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Running:
-    """A server. Use it with `with`."""
-
-    def __init__(self, command: Sequence[str], wrapper: Sequence[str] = (),
-                 core: Optional[int] = SERVER_CORE) -> None:
-        self.port = _free_port()
-        filled = [word.replace("{port}", str(self.port)) for word in command]
-        self.process = proc.start(pinned(core, [*wrapper, *filled]), stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL)
-
-    def __enter__(self) -> "Running":
+    def __enter__(self: Self) -> Self:
         try:
-            if not proc.eventually(lambda: proc.listening(self.process.pid, self.port) or
-                                   self.process.poll() is not None, START_SECONDS) \
-                    or self.process.poll() is not None:
-                raise Trouble("it does not listen")
+            self.wait_until_ready()
         except BaseException:
             self.__exit__()
             raise
@@ -61,6 +56,26 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         proc.end(self.process)
+
+    def wait_until_ready(self) -> None:
+        raise NotImplementedError
+
+
+class Running(Program):
+    """A server."""
+
+    def __init__(self, command: Sequence[str], wrapper: Sequence[str] = (),
+                 core: Optional[int] = SERVER_CORE) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = int(probe.getsockname()[1])
+        filled = [word.replace("{port}", str(self.port)) for word in command]
+        super().__init__(core, [*wrapper, *filled], subprocess.DEVNULL)
+
+    def wait_until_ready(self) -> None:
+        if not proc.eventually(lambda: self.process.poll() is not None or
+                               proc.listening(self.process.pid, self.port), SLOW) \
+                or self.process.poll() is not None:
+            raise Trouble("it does not listen")
 
     def usage(self) -> tuple[int, int]:
         """CPU in nanoseconds, and how often a thread has left the CPU, since it began."""
@@ -80,49 +95,34 @@ class Running:
     def stop(self) -> None:
         """In good order: what counts it (strace, valgrind) then writes its report."""
         os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(START_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise Trouble("it does not end") from None
+        if not proc.eventually(lambda: self.process.poll() is not None, SLOW):
+            raise Trouble("it does not end")
 
 
-class Load:
+class Load(Program):
     """Clients: load.c. `connected` is how many of them the server has accepted."""
 
-    def __init__(self, port: int, count: int, core: Optional[int] = LOAD_CORE,
-                 **words: object) -> None:
-        pairs = [str(part) for pair in words.items() for part in pair]
-        self._errors = tempfile.TemporaryFile()
-        self.process = proc.start(
-            pinned(core, [str(BUILD / "load"), str(port), str(count), *pairs]),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+    def __init__(self, port: int, clients: int, core: Optional[int] = LOAD_CORE, *,
+                 size: int = 64, seconds: float = 0, rounds: int = 0, floods: int = 0,
+                 wait: int = 10) -> None:
+        words = (port, clients, size, seconds, rounds, floods, wait)
+        super().__init__(core, [str(BUILD / "load"), *map(str, words)], subprocess.PIPE)
 
-    def __enter__(self) -> "Load":
-        try:
-            self.connected = int(self.answer()["connected"])
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        proc.end(self.process)
+    def wait_until_ready(self) -> None:
+        self.connected = int(self.answer()["connected"])
 
     def order(self, word: str) -> None:
-        assert self.process.stdin is not None
+        assert self.process.stdin
         self.process.stdin.write(f"{word}\n".encode())
-        self.process.stdin.flush()
 
     def answer(self) -> dict[str, float]:
-        assert self.process.stdout is not None
+        assert self.process.stdout and self.process.stderr
         line = self.process.stdout.readline()
-        if line:
-            answer: dict[str, float] = json.loads(line)
-            return answer
-        self.process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode().strip()
-        raise Trouble(f"its echo is wrong: {said or 'the load ended'}")
+        if not line:
+            said = self.process.stderr.read().decode().strip()
+            raise Trouble(f"its echo is wrong: {said or 'the load ended'}")
+        answer: dict[str, float] = json.loads(line)
+        return answer
 
     def go(self) -> dict[str, float]:
         self.order("go")

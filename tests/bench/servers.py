@@ -7,8 +7,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from processes import BUILD, TESTS, proc
 
@@ -19,16 +19,14 @@ sys.path.insert(0, str(TESTS / "peers"))
 from peers import PEERS  # noqa: E402
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     name: str
     family: str  # chapter, floor or peer
     command: tuple[str, ...]  # {port} stands for the port
 
 
-def _made(directory: Path, *arguments: str) -> None:
-    made = proc.run(["make", "-s", *arguments], cwd=directory, within=600,
-                    stderr=subprocess.STDOUT)
+def _make(directory: Path, *targets: str) -> None:
+    made = proc.run(["make", "-s", *targets], cwd=directory, within=600, stderr=subprocess.STDOUT)
     if made.returncode != 0:
         raise SystemExit(f"{directory.name} cannot be built:\n{made.stdout}")
 
@@ -38,23 +36,26 @@ def _chapter(name: str) -> Server:
     copy = BUILD / name
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(TESTS.parent / name, copy, ignore=shutil.ignore_patterns("server", "client"))
-    _made(copy, "server")
+    _make(copy, "server")
     return Server(name, "chapter", (str(copy / "server"), "--quiet", "--port", "{port}"))
 
 
-def choose(chapters: list[str], peers: bool, foreign: str) -> tuple[list[Server], dict[str, str]]:
-    """Builds them all. Returns who can be measured, and why the others cannot."""
-    _made(TESTS / "bench")
+def choose(chapters: list[str], peers: bool, foreign: str) -> list[Server]:
+    """Builds them all, and says which cannot be measured here."""
+    _make(TESTS / "bench")
     bare = str(BUILD / "bare_epoll")
     servers = [_chapter(name) for name in chapters]
     servers += [Server(FLOOR, "floor", (bare, "{port}", "1024")),
                 Server(BIG_FLOOR, "floor", (bare, "{port}", "65536", "nodelay"))]
     if foreign:
         servers.append(Server("yours", "peer", tuple(shlex.split(foreign))))
-    missing = {peer.name: peer.trouble() for peer in PEERS} if peers else {}
-    servers += [Server(peer.name, "peer", peer.command) for peer in PEERS
-                if peers and not missing[peer.name]]
-    return servers, {name: why for name, why in missing.items() if why}
+    for peer in PEERS if peers else ():
+        trouble = peer.trouble()
+        if trouble:
+            print(f"skipped: {peer.name}: {trouble}")
+        else:
+            servers.append(Server(peer.name, "peer", peer.start))
+    return servers
 
 
 def machine() -> dict[str, str]:

@@ -4,7 +4,6 @@ measured. No figure is judged here: that is the reader's part."""
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
@@ -32,32 +31,32 @@ while True:
 """
 
 
-def run(**more: str) -> "subprocess.Popen[str]":
-    narrowed = {"PEERS": "", "PAGE": "", "SERVER": "", "CONNECTIONS": "", "MILLION": "",
-                "CHAPTERS": "01-blocking", "ROUNDS": "1", "ONLY": "busy", **more}
-    return subprocess.Popen([sys.executable, str(BENCH / "bench.py")], text=True,
-                            env=proc.environment(narrowed), start_new_session=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
+def run(**more: str) -> "subprocess.Popen[bytes]":
+    options = {"PEERS": "", "PAGE": "", "SERVER": "", "CONNECTIONS": "", "MILLION": "",
+               "CHAPTERS": "01-blocking", "ROUNDS": "1", "ONLY": "busy", **more}
+    return proc.start([sys.executable, str(BENCH / "bench.py")], options,
+                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def test_a_server_that_changes_a_byte_is_named_and_not_measured(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(CHANGES_A_BYTE)
-    bench = run(SERVER=f"{sys.executable} {tmp_path}/wrong.py {{port}}")
-    said = bench.communicate()[0]
-    assert re.search(r"skipped: yours: .*client \d+, message 0: byte 40 is wrong", said), said
-    assert not re.search(r"^yours +\d", said, re.MULTILINE), said
-    assert re.search(r"^bare epoll, 1 KiB +\d", said, re.MULTILINE), said
+    bench = run(CHAPTERS="04-epoll", ONLY="floods",
+                SERVER=f"{sys.executable} {tmp_path}/wrong.py {{port}}")
+    said = bench.communicate()[0].decode()
+    proc.end(bench)
+    assert re.search(r"^skipped: yours: .*client \d+, message 0: byte 40 is wrong", said, re.M), said
+    assert re.search(r"^04-epoll .* [\d,]+$", said, re.M), said
+    assert not re.search(r"^yours", said, re.M), said
     assert bench.returncode == 1
 
 
-def marked(token: str) -> "dict[int, str]":
-    """The living processes with this token in their environment, and their names."""
-    found = {}
+def marked(token: str) -> list[str]:
+    """The names of the living processes with this token in their environment."""
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is not ours to look at
             if token.encode() in (entry / "environ").read_bytes():
-                found[int(entry.name)] = (entry / "comm").read_text().strip()
+                found.append((entry / "comm").read_text().strip())
     return found
 
 
@@ -67,23 +66,18 @@ def test_a_signal_ends_it_with_all_that_it_has_started(number: signal.Signals) -
     token = uuid.uuid4().hex
     bench = run(BENCH_TEST=token, ROUNDS="1000")
     try:
-        assert proc.eventually(lambda: "load" in marked(token).values(), 60)
+        assert proc.eventually(lambda: "load" in marked(token), 60)
         bench.send_signal(number)
-        said = bench.communicate()[0]
+        said = bench.communicate()[0].decode()
         assert proc.eventually(lambda: not marked(token)), marked(token)
         assert number == signal.SIGKILL or f"ended by {number.name}" in said
     finally:
-        for pid in marked(token):  # only after a failure
-            os.kill(pid, signal.SIGKILL)
-        bench.wait()
+        proc.end(bench)
 
 
-def test_the_page_and_its_pictures_say_what_was_measured() -> None:
-    sys.path.insert(0, str(BENCH))
-    try:
-        import page
-    finally:
-        sys.path.remove(str(BENCH))
+def test_the_page_and_its_pictures_say_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    import page
     results = page.read((DOCS / "costs" / "results.txt").read_text(encoding="utf-8"))
     text = (DOCS / "costs.md").read_text(encoding="utf-8")
     assert page.filled(text, results) == text, "python3 tests/bench/page.py fills it"
@@ -95,5 +89,6 @@ def test_the_page_and_its_pictures_say_what_was_measured() -> None:
 @pytest.mark.thorough
 def test_fifty_thousand_connections_are_held_and_ended_in_good_order() -> None:
     bench = run(CONNECTIONS="50000", CHAPTERS="04-epoll 05-async-tasks")
-    said = bench.communicate()[0]
+    said = bench.communicate()[0].decode()
+    proc.end(bench)
     assert bench.returncode == 0, said

@@ -7,45 +7,28 @@ import signal
 import subprocess
 import threading
 import time
-from typing import Callable
 
 import pytest
 
 from harness import proc
-from harness.chapters import VARIANT, Chapter
+from harness.chapters import VARIANT
 from harness.client import MIB, random_bytes
-from harness.peer import ClientProgram, Script, Terminal, echo
-from harness.server import Server
-from harness.story import Story, describe
-from harness.visits import StartClient, StartPeer, byte_by_byte, ends_at_once, late, silent
+from harness.peer import ClientProgram
+from harness.story import Story
+from harness.visits import MODES, adds, ends, in_pieces, resets, silent
 
 pytestmark = pytest.mark.of_clients
+ours = pytest.mark.ours_only("its clients")
 
 LINES = (b"good evening\n", b"\n", b"\x00\xff %s \xc3\xbc without a line's end", b"good night\n")
-
-
-def expect_copy(client: ClientProgram, story: Story, data: bytes) -> None:
-    client.expect_success()
-    story.check(client.out == data, f"{describe(data)} on stdout",
-                f"there is {describe(client.out)}")
+BOTH = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
 
 
 # ---- files and pipes -----------------------------------------------------------------------
 
-@pytest.mark.parametrize("data", [
-    b"good evening\n",
-    pytest.param(random_bytes(5, 3 * MIB + 1),
-                 marks=pytest.mark.no_inject("megabytes, byte by byte", "cut"), id="3-MiB"),
-])
-def test_a_file_comes_back(
-        server: Server, start_client: StartClient, story: Story, data: bytes) -> None:
-    expect_copy(start_client("-", peer=server, stdin=data), story, data)
-
-
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.fault(7)
-def test_a_big_file_comes_back_whole_and_in_bounded_memory(
-        server: Server, chapter: Chapter, start_client: StartClient, story: Story) -> None:
+def test_a_big_file_comes_back_whole_and_in_bounded_memory(server, chapter, start_client, story):
     big = random_bytes(4, 16 * MIB)
     client = start_client("-", peer=server, stdin=big, stdout=subprocess.PIPE)
     copy = client.hear(len(big) - 128 * 1024)  # the rest does not fit into a pipe
@@ -58,45 +41,37 @@ def test_a_big_file_comes_back_whole_and_in_bounded_memory(
 
 
 @pytest.mark.fault(62)
-def test_nothing_at_all_is_a_conversation_too(
-        server: Server, start_client: StartClient, story: Story) -> None:
-    expect_copy(start_client("-", peer=server, shell="</dev/null"), story, b"")
+def test_nothing_at_all_is_a_conversation_too(server, start_client):
+    start_client("-", peer=server, shell="</dev/null").expect_success(b"")
 
 
 @pytest.mark.fault(62)
-@pytest.mark.ours_only("the words of its client")
-@pytest.mark.parametrize("stdin, words", [("<&-", "Bad file descriptor"), ("</", "Is a directory")],
-                         ids=["closed", "directory"])
-def test_a_stdin_that_cannot_be_read_is_reported(
-        server: Server, start_client: StartClient, stdin: str, words: str) -> None:
-    client = start_client("-", peer=server, shell=f"exec {stdin}")
-    client.expect_failure(f"client: stdin: {words}")
+@ours
+def test_a_stdin_that_cannot_be_read_is_reported(server, start_client):
+    for stdin, words in (("<&-", "Bad file descriptor"), ("</", "Is a directory")):
+        client = start_client("-", peer=server, shell=f"exec {stdin}")
+        client.expect_failure(f"client: stdin: {words}")
 
 
-@pytest.mark.parametrize("script", [byte_by_byte, late])
-def test_an_echo_in_pieces_or_late_is_still_an_echo(
-        start_client: StartClient, start_peer: StartPeer, story: Story, script: Script) -> None:
-    data = random_bytes(6, 30_000)
-    expect_copy(start_client("-", peer=start_peer(script), stdin=data), story, data)
+def test_an_echo_in_pieces_or_late_is_still_an_echo(start_client, start_peer):
+    data = random_bytes(6, 10_000)
+    start_client("-", peer=start_peer(in_pieces), stdin=data).expect_success(data)
 
 
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
-@pytest.mark.ours_only("the words of its client")
-def test_when_nobody_reads_its_stdout_any_more_it_ends(
-        server: Server, start_client: StartClient, story: Story) -> None:
+@ours
+def test_when_nobody_reads_its_stdout_any_more_it_ends(server, start_client, story):
     """`./client - <big.bin | head -c 1000`"""
     client = start_client("-", peer=server, stdin=bytes(4 * MIB), stdout=subprocess.PIPE)
     client.hear(1000)
     story.tell("read 1000 bytes of its stdout and closed it")
-    assert client.process.stdout
     client.process.stdout.close()
     client.expect_failure("client: stdout: Broken pipe")
 
 
 @pytest.mark.no_inject("megabytes, byte by byte", "cut")
 @pytest.mark.fault(68)
-def test_a_stdout_that_is_non_blocking_and_slow_gets_every_byte(
-        server: Server, start_client: StartClient, story: Story) -> None:
+def test_a_stdout_that_is_non_blocking_and_slow_gets_every_byte(server, start_client, story):
     data = random_bytes(8, 8 * MIB)
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
@@ -115,19 +90,24 @@ def test_a_stdout_that_is_non_blocking_and_slow_gets_every_byte(
 
 # ---- at a keyboard -------------------------------------------------------------------------
 
-def test_at_the_keyboard_each_line_is_answered_before_the_next(
-        server: Server, start_client: StartClient) -> None:
-    client = start_client("-", peer=server, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def expect_idle(client: ClientProgram, story: Story) -> None:
+    """Nobody types. One look at its CPU without load is enough: what spins has none."""
+    for _ in range(3):
+        awake, start = proc.awake_seconds([client.process.pid]), time.monotonic()
+        time.sleep(0.1)
+        awake = proc.awake_seconds([client.process.pid]) - awake
+        if awake < 0.2 * (time.monotonic() - start):
+            return
+    story.fail("a client that sleeps while nobody types", f"it used {awake:.2f} of 0.1 seconds")
+
+
+def test_at_the_keyboard_each_line_is_answered_before_the_next(server, start_client, story):
+    """Or is sent while echoes are still owed, where somebody types faster."""
+    client = start_client("-", peer=server, **BOTH)
     for line in LINES:
         client.type(line)
         client.expect_echo(line)
-    client.end_input()
-    client.expect_success()
-
-
-def test_what_is_typed_is_sent_while_an_echo_is_still_owed(
-        server: Server, start_client: StartClient, story: Story) -> None:
-    client = start_client("-", peer=server, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    expect_idle(client, story)
     pieces = [b"%d," % number for number in range(300)]
     with story.summed_up(f"typed {len(pieces)} pieces without waiting for an echo"):
         for piece in pieces:
@@ -138,8 +118,7 @@ def test_what_is_typed_is_sent_while_an_echo_is_still_owed(
 
 
 @pytest.mark.fault(62)
-def test_a_stdin_that_is_non_blocking_is_a_keyboard_like_any_other(
-        server: Server, start_client: StartClient, story: Story) -> None:
+def test_a_stdin_that_is_non_blocking_is_a_keyboard_like_any_other(server, start_client, story):
     reads, writes = os.pipe()
     os.set_blocking(reads, False)
     story.tell("made a pipe whose reading end is non-blocking, for its stdin")
@@ -152,34 +131,11 @@ def test_a_stdin_that_is_non_blocking_is_a_keyboard_like_any_other(
             feeder.start()
             client.expect_echo(line)
             feeder.join()
+        expect_idle(client, story)
     client.expect_success()
 
 
-@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "non-blocking"])
-def test_an_idle_keyboard_costs_no_cpu(
-        start_peer: StartPeer, start_client: StartClient, story: Story, blocking: bool) -> None:
-    reads, writes = os.pipe()
-    os.set_blocking(reads, blocking)
-    client = start_client("-", peer=start_peer(echo), stdin=reads, stdout=subprocess.PIPE)
-    os.close(reads)
-    os.write(writes, b"good evening\n")
-    client.expect_echo(b"good evening\n")
-    loads = [_load(client.process.pid) for _ in range(3)]
-    os.close(writes)
-    client.expect_success()
-    story.check(min(loads) < 0.2, "a client that sleeps while nobody types",
-                f"it kept {min(loads):.0%} of a core busy: it spins")
-
-
-def _load(pid: int) -> float:
-    awake, start = proc.awake_seconds([pid]), time.monotonic()
-    time.sleep(0.1)
-    return (proc.awake_seconds([pid]) - awake) / (time.monotonic() - start)
-
-
-def test_at_a_terminal_until_ctrl_d(
-        server: Server, start_client: StartClient, terminal: Callable[..., Terminal],
-        story: Story) -> None:
+def test_at_a_terminal_until_ctrl_d(server, start_client, terminal, story):
     """A terminal made non-blocking would stay so for the shell, which ends at the next read."""
     keyboard = terminal()
     client = start_client("-", peer=server, stdin=keyboard.inside, stdout=subprocess.PIPE)
@@ -192,63 +148,59 @@ def test_at_a_terminal_until_ctrl_d(
     client.expect_success()
 
 
+RESET = "after 13 bytes of echo: Connection reset by peer"
+
+
+@pytest.mark.parametrize("script, line, words, of_01", [
+    pytest.param(ends(0), b"", "closed the connection after 0 of 0 bytes",
+                 "closed the connection after 0 of 3 bytes", id="ends"),
+    pytest.param(resets(13), b"good evening\n", f"read {RESET}", f"write {RESET}", id="resets",
+                 marks=ours),
+    pytest.param(adds(0), b"", "extra byte at offset 0", "extra byte at offset 3", id="adds",
+                 marks=ours),
+])
 def test_a_keyboard_left_alone_is_no_reason_to_miss_the_servers_end(
-        chapter: Chapter, start_client: StartClient, start_peer: StartPeer) -> None:
-    """To listen to two things at once is the lesson. 01 can only take turns: it hears of the
-    end when the next line is typed."""
-    peer = start_peer(ends_at_once)
-    client = start_client("-", peer=peer, stdin=subprocess.PIPE)
+        chapter, start_client, start_peer, script, line, words, of_01):
+    """Or a reset, or a byte too many: to listen to two things at once is the lesson. 01 can
+    only take turns, and hears of them when the next line is typed."""
+    peer = start_peer(script)
+    client = start_client("-", peer=peer, **BOTH)
     peer.expect_connections(1)
+    if line:
+        client.type(line)
+        client.expect_echo(line)
     if chapter.one_at_a_time:
-        client.type(b"Are you still there?\n")
-        client.expect_failure("client: the server closed the connection after 0 of 21 bytes")
-    else:
-        client.expect_failure("client: the server closed the connection after 0 of 0 bytes")
+        client.type(b"Hi\n")
+    client.expect_failure(of_01 if chapter.one_at_a_time else words)
 
 
 # ---- signals -------------------------------------------------------------------------------
 
-@pytest.mark.ours_only("its clients")
+@ours
+@pytest.mark.fault(63, happened="ends")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("arguments", [["Hello"], ["-"], ["--guests", "3"]],
-                         ids=["message", "conversation", "crowd"])
-def test_a_signal_ends_it_and_its_parent_can_see_that(
-        start_client: StartClient, start_peer: StartPeer, arguments: list[str],
-        number: signal.Signals) -> None:
-    """A shell goes on with a loop after "exit 130", but not after a death by SIGINT."""
-    peer = start_peer(silent)
-    client = start_client(*arguments, peer=peer, stdin=subprocess.PIPE)
-    peer.expect_connections(1)
-    client.signal(number)
-    client.expect_exit(-number)
+def test_a_signal_ends_it_and_its_parent_can_see_that(start_client, start_peer, number):
+    """Also where its parent had blocked the signal. A shell goes on with a loop after "exit 130",
+    but not after a death by SIGINT."""
+    for mode in MODES:
+        peer = start_peer(silent)
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+        try:
+            client = mode.start(start_client, peer=peer, stdin=subprocess.PIPE)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        peer.expect_connections(1)
+        client.signal(number)
+        client.expect_exit(-number)
 
 
-@pytest.mark.ours_only("its clients")
+@ours
 @pytest.mark.fault(70, happened="stays ignored")
-def test_a_signal_that_was_ignored_at_its_start_stays_ignored(
-        server: Server, start_client: StartClient) -> None:
-    client = start_client("-", peer=server, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          shell="trap '' INT")
-    client.type(b"good evening\n")
-    client.expect_echo(b"good evening\n")
-    client.signal(signal.SIGINT)
-    client.type(b"good night\n")
-    client.expect_echo(b"good night\n")
+def test_a_signal_that_was_ignored_at_its_start_stays_ignored(server, start_client):
+    client = start_client("-", peer=server, shell="trap '' INT", **BOTH)
+    for line in (b"good evening\n", b"good night\n"):
+        client.type(line)
+        client.expect_echo(line)
+        client.signal(signal.SIGINT)
     client.end_input()
     client.expect_success()
-
-
-@pytest.mark.ours_only("its clients")
-@pytest.mark.fault(63, happened="ends")
-def test_a_signal_that_its_parent_had_blocked_ends_it(
-        start_client: StartClient, start_peer: StartPeer) -> None:
-    peer = start_peer(silent)
-    blocked = {signal.SIGINT, signal.SIGTERM}
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
-    try:
-        client = start_client("Hello", peer=peer)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
-    peer.expect_connections(1)
-    client.signal(signal.SIGTERM)
-    client.expect_exit(-signal.SIGTERM)

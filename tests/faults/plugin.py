@@ -1,21 +1,14 @@
 """Which fault came to what, in which chapter: gathered from the tests, and held against
 docs/faults.md.
 
-    pytest tests/                     where the page and the results differ, the run fails
-    pytest tests/ --write-faults      writes the page anew; a run of some tests adds to it
-    pytest tests/ --fault 10          only the tests of one row
-
 A test is marked with the faults that it is about, and with how that ends where it is not
-"served". The chapter is the parameter of that name; a test without one says which it means.
-Where the end depends on the chapter, the test says it: story.outcome("refused").
-
-    @pytest.mark.fault(56)
-    @pytest.mark.fault(10, happened="waits, then served")
-    @pytest.mark.fault(35, chapter="05-async-tasks", happened="runs")
+"served": fault(10, happened="waits"). Where the end depends on the chapter, the test says it:
+story.outcome("refused"). A test without a chapter as its parameter says which it means.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Iterator, Mapping
@@ -36,7 +29,6 @@ Seen = Mapping[Place, set[str]]
 
 # ---- the page ---------------------------------------------------------------------------
 
-
 def cell(seen: Seen, fault: Fault, chapter: str) -> str:
     """What was seen. A wall comes last."""
     outcomes = seen.get((fault.number, chapter), set())
@@ -45,19 +37,13 @@ def cell(seen: Seen, fault: Fault, chapter: str) -> str:
     return f"– {fault.cannot[chapter]}" if chapter in fault.cannot else NO_TEST
 
 
-def row(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(text.replace("|", r"\|") for text in cells) + " |\n"
-
-
-def table(seen: Seen) -> str:
-    rows = [row((str(fault.number), fault.name, fault.tried,
-                 *(cell(seen, fault, chapter) for chapter in CHAPTERS))) for fault in FAULTS]
-    return row(HEAD) + row(("---",) * len(HEAD)) + "".join(rows)
-
-
 def write(text: str, seen: Seen) -> str:
+    rows = [HEAD, ("---",) * len(HEAD)]
+    rows += [(str(fault.number), fault.name, fault.tried,
+              *(cell(seen, fault, chapter) for chapter in CHAPTERS)) for fault in FAULTS]
+    lines = ["| " + " | ".join(text.replace("|", r"\|") for text in row) + " |\n" for row in rows]
     before, _, rest = text.partition(BEGIN)
-    return before + BEGIN + "\n" + table(seen) + "\n" + END + rest.partition(END)[2]
+    return f"{before}{BEGIN}\n{''.join(lines)}\n{END}{rest.partition(END)[2]}"
 
 
 def read(text: str) -> dict[Place, str]:
@@ -91,14 +77,13 @@ def differences(seen: Seen, page: Mapping[Place, str], whole: set[Place]) -> lis
 
 # ---- the tests --------------------------------------------------------------------------
 
-
 def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
     """The cells that a test fills if it passes: fault, chapter, and what it writes there."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     story = getattr(item, "funcargs", {}).get("story")
     for mark in item.iter_markers("fault"):
         chapter = getattr(params.get("chapter"), "name", mark.kwargs.get("chapter"))
-        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", SERVED)
+        outcome = getattr(story, "happened", "") or mark.kwargs.get("happened", "served")
         for number in mark.args:
             if number not in BY_NUMBER or chapter not in CHAPTERS:
                 raise pytest.UsageError(f"{item.nodeid}: docs/faults.md has no place for "
@@ -106,19 +91,28 @@ def about(item: pytest.Item) -> Iterator[tuple[int, str, str]]:
             yield number, chapter, outcome if outcome != "served" else SERVED
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.option.fault
+    if wanted and wanted not in BY_NUMBER:
+        raise pytest.UsageError(f"there is no fault {wanted}; there are {[*BY_NUMBER]}")
+    others = [item for item in items if wanted not in (
+        number for mark in item.iter_markers("fault") for number in mark.args)]
+    if wanted:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
 class Faults:
+    """Holds the page against what the tests have seen, or writes it."""
+
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.seen: dict[Place, set[str]] = defaultdict(set)
         self.unfinished: set[Place] = set()  # a test of it was skipped, or failed
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        wanted = self.config.option.fault
-        rows = {item: {number for number, _, _ in about(item)} for item in items}
-        if wanted:
-            others = [item for item in items if wanted not in rows[item]]
-            items[:] = [item for item in items if wanted in rows[item]]
-            self.config.hook.pytest_deselected(items=others)
+        for item in items:
+            list(about(item))  # says at once where a mark has no place
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
@@ -142,18 +136,23 @@ class Faults:
                 self.seen[number, chapter].add(outcome)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
-        outcome = yield
-        option = self.config.option
-        if outcome.excinfo or option.collectonly or hasattr(self.config, "workerinput"):
+    def pytest_runtestloop(self) -> Iterator[None]:
+        outcome, config = (yield), self.config
+        if outcome.excinfo or config.option.collectonly or hasattr(config, "workerinput"):
             return
         text = PAGE.read_text("utf-8")
         page = read(text)
         whole = set(page) - self.unfinished if self.is_whole() else set()
-        if option.write_faults:
+        if config.option.write_faults:
             PAGE.write_text(write(text, together(self.seen, page, whole)), "utf-8")
-        else:
-            self.check(differences(self.seen, page, whole))
+            return
+        found = differences(self.seen, page, whole)
+        if found:  # which counts as one failed test
+            where = ("docs/faults.md", None, "says what the tests have seen")
+            config.hook.pytest_runtest_logreport(report=pytest.TestReport(
+                nodeid="::".join(where[::2]), location=where, keywords={}, outcome="failed",
+                when="call", longrepr="\n".join(
+                    [*found, "(pytest tests/ --write-faults writes the page anew)"])))
 
     def is_whole(self) -> bool:
         """Was the whole suite asked for?"""
@@ -161,15 +160,6 @@ class Faults:
         paths = {Path(str(argument)).resolve() for argument in self.config.args}
         return bool(paths & {TESTS, TESTS.parent}) and not any(
             getattr(self.config.option, name, None) for name in part)
-
-    def check(self, found: list[str]) -> None:
-        """Differences count as one failed test."""
-        if found:
-            where = ("docs/faults.md", None, "says what the tests have seen")
-            self.config.hook.pytest_runtest_logreport(report=pytest.TestReport(
-                nodeid="::".join(where[::2]), location=where, keywords={}, outcome="failed",
-                when="call", longrepr="\n".join(
-                    [*found, "(pytest tests/ --write-faults writes the page anew)"])))
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -179,8 +169,8 @@ def add_options(parser: pytest.Parser) -> None:
                      help="only the tests about this row of docs/faults.md")
 
 
-def configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "fault(number, ..., happened='served', chapter=''): "
-                            "a row of docs/faults.md, and what its cell says if this passes")
-    if not (config.getoption("server", None) or config.getoption("client", None)):
-        config.pluginmanager.register(Faults(config))
+def plugins(config: pytest.Config) -> list[object]:
+    """Other programs are held against no page, but --fault picks tests for them, too."""
+    option = config.option
+    ours = not (option.server or option.client or option.behaviour)
+    return [sys.modules[__name__], *([Faults(config)] if ours else [])]

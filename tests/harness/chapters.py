@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import hashlib
@@ -33,46 +34,15 @@ class Chapter:
     runtime: bool = False  # --workers and --idle-timeout
     client: str = ""  # a foreign client: the command that starts it, with {port}
 
-    @property
-    def number(self) -> int:
-        return int(self.name[:2])
-
-    @property
-    def default_end(self) -> bool:
-        """At Ctrl-C: the default action of the signal."""
-        return not self.clean_end
-
-    @property
-    def one_at_a_time(self) -> bool:
-        return not self.at_once
-
-    @property
-    def event_loop(self) -> bool:
-        """One thread for all connections, which then must not spin or sleep in one of them."""
-        return self.at_once and not self.many_threads
-
-    @property
-    def thousands(self) -> bool:
-        """As many connections as descriptors, and each is a small thing."""
-        return self.crowd > 1000
-
-    @property
-    def level_triggered(self) -> bool:
-        """Tells epoll whenever it waits for something else; 05 is told once, of every edge."""
-        return self.thousands and not self.runtime
-
-    @property
-    def shares_memory(self) -> bool:
-        """Between threads: 02 always, 05 with --workers."""
-        return self.many_threads or self.runtime
-
-    @property
-    def is_foreign(self) -> bool:
-        return self.name == FOREIGN.name
-
-    @property
-    def directory(self) -> Path:
-        return REPOSITORY / self.name
+    # What follows from these, by the name that a `promise` mark uses.
+    default_end = property(lambda self: not self.clean_end)  # at Ctrl-C: the signal's own
+    one_at_a_time = property(lambda self: not self.at_once)
+    event_loop = property(lambda self: self.at_once and not self.many_threads)
+    thousands = property(lambda self: self.crowd > 1000)  # as many as there are descriptors
+    level_triggered = property(lambda self: self.thousands and not self.runtime)
+    shares_memory = property(lambda self: self.many_threads or self.runtime)  # between threads
+    is_foreign = property(lambda self: self.name == FOREIGN.name)
+    directory = property(lambda self: REPOSITORY / self.name)
 
 
 #          name             crowd at_once threads fd<1024 clean_end
@@ -106,17 +76,12 @@ COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]  # of programs and li
 
 def program(chapter: Chapter, name: str, variant: str = VARIANT) -> Path:
     """The path of ./server or ./client of a copy of the chapter, built if need be."""
-    return built(chapter, variant) / name
-
-
-def built(chapter: Chapter, variant: str = VARIANT) -> Path:
-    """A copy of the chapter, in which `make` has been run."""
     if variant != VARIANT:
         needs_sanitizer(variant)
     directory, trouble = _build(chapter.directory, variant)
     if trouble:
         pytest.fail(trouble, pytrace=False)
-    return directory
+    return directory / name
 
 
 def needs_sanitizer(variant: str) -> None:
@@ -136,43 +101,41 @@ def _trouble_with(variant: str) -> str:
 
 @lru_cache(maxsize=None)
 def _build(chapter: Path, variant: str) -> tuple[Path, str]:
+    """A copy in which `make` has been run, and what went wrong, if anything. A source, compiler
+    or flag that has changed since the last time builds all anew."""
     home = building_place() / variant
+    copy, key = home / chapter.name, home / f"{chapter.name}.key"
     home.mkdir(parents=True, exist_ok=True)
-    to = home / chapter.name
+    flags, now = VARIANTS[variant], hashlib.sha1()
+    for name in ("CC", "CPPFLAGS", "CFLAGS", "LDFLAGS"):
+        now.update(f"{os.environ.get(name)} {flags}".encode())
+    for path in sorted([chapter / "Makefile", *chapter.rglob("*.[ch]")]):
+        now.update(path.name.encode() + path.read_bytes())
     with locked(home / f"{chapter.name}.lock"):
-        mirror(chapter, to)
-        return to, _make(to, VARIANTS[variant])
-
-
-def _make(directory: Path, flags: str) -> str:
-    """What went wrong, if anything. A Makefile, compiler or flags that have changed since the
-    last time build all anew."""
-    words = [os.environ.get(name, "") for name in ("CC", "CPPFLAGS", "CFLAGS", "LDFLAGS")]
-    makefile = (directory / "Makefile").read_bytes()
-    now = hashlib.sha1(repr((words, flags)).encode() + makefile).hexdigest()
-    then = directory / ".built-with"
-    anew = not then.exists() or then.read_text() != now
-    command = ["make", "-s", "-j2", *(["-B"] if anew else []),
-               *([f"CFLAGS={flags}"] if flags else [])]
-    made = proc.run(command, cwd=directory, within=600, stderr=subprocess.STDOUT)
-    if made.returncode != 0:
-        return f"{' '.join(command)} in {directory.name} failed:\n{made.stdout}"
-    then.write_text(now)
-    return ""
+        if key.exists() and key.read_text() == now.hexdigest():
+            return copy, ""
+        key.unlink(missing_ok=True)
+        made = proc.run(["make", "-s", "-j2", *([f"CFLAGS={flags}"] if flags else [])], within=600,
+                        cwd=mirror(chapter, copy), stderr=subprocess.STDOUT)
+        if made.returncode != 0:
+            return copy, f"make {flags} in {chapter.name} failed:\n{made.stdout}"
+        key.write_text(now.hexdigest())
+    return copy, ""
 
 
 @lru_cache(maxsize=None)
 def building_place() -> Path:
-    """tests/.build, or, where that cannot be written, a place in /tmp that is only ours."""
-    tests = REPOSITORY / "tests"
-    if os.access(tests, os.W_OK):
-        return tests / ".build"
-    key = hashlib.sha1(str(tests).encode()).hexdigest()[:8]
-    place = Path(tempfile.gettempdir(), f"chapters-{os.getuid()}-{key}")
-    place.mkdir(mode=0o700, exist_ok=True)
-    if place.stat().st_uid != os.getuid():
-        return Path(tempfile.mkdtemp(prefix="chapters-"))
-    return place
+    """tests/.build, or, where that cannot be written, a place in /tmp for this run."""
+    if os.access(REPOSITORY / "tests", os.W_OK):
+        return REPOSITORY / "tests" / ".build"
+    return private_place()
+
+
+@lru_cache(maxsize=None)
+def private_place() -> Path:
+    place = tempfile.mkdtemp(prefix="chapters-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return Path(place)
 
 
 @contextlib.contextmanager
@@ -183,31 +146,18 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def sources(directory: Path) -> Iterator[Path]:
-    """Relative paths of what belongs to it and has not been built."""
-    for path in sorted(directory.rglob("*")):
-        part = path.relative_to(directory)
-        hidden = any(name.startswith((".built", ".build", ".pytest", "__pycache__"))
-                     for name in part.parts)
-        if path.is_file() and not path.is_symlink() and not hidden and not _is_built(path):
-            yield part
+def mirror(directory: Path, to: Path) -> Path:
+    """Makes `to` a copy of it, without what has been built there."""
+    shutil.rmtree(to, ignore_errors=True)
+    return Path(shutil.copytree(directory, to, ignore=_built))
+
+
+def _built(directory: str, names: list[str]) -> list[str]:
+    return [name for name in names if name == "__pycache__" or _is_built(Path(directory, name))]
 
 
 def _is_built(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return path.is_symlink()
     with open(path, "rb") as file:
         return path.suffix in (".o", ".d") or file.read(4) == b"\x7fELF"
-
-
-def mirror(directory: Path, to: Path) -> Path:
-    """Makes `to` a copy of it. A file that is the same already is left alone, so that make
-    builds only what has to be built."""
-    wanted = set(sources(directory))
-    for part in wanted:
-        new, old = directory / part, to / part
-        if not old.exists() or old.read_bytes() != new.read_bytes():
-            old.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(new, old)
-            shutil.copymode(new, old)
-    for part in set(sources(to)) - wanted:
-        (to / part).unlink()
-    return to

@@ -7,7 +7,6 @@ and the first wrong byte is reported with its offset.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import random
@@ -28,9 +27,7 @@ MIB = 1 << 20
 class Client:
     def __init__(self, story: Story, address: tuple[str, int], receive_buffer: int = 0,
                  make_socket: Callable[[int, int], socket.socket] = socket.socket) -> None:
-        self.story = story
-        self.address = address
-        self.name = story.name("client")
+        self.story, self.address, self.name = story, address, story.name("client")
         self.owed = bytearray()
         self.received = 0
         self.at_end = False
@@ -41,27 +38,16 @@ class Client:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
 
-    # ---- connecting ----
-
-    def connect(self) -> None:
-        self.start_connecting()
-        self.finish_connecting()
-
-    def start_connecting(self) -> None:
-        """The kernel completes it even while the server is busy or stopped."""
+    def connect(self, wait: bool = True) -> None:
+        """The kernel completes it even while the server is busy or stopped, as long as there
+        is room in the backlog."""
         error = self.socket.connect_ex(self.address)
+        if wait:
+            self._wait(select.POLLOUT, "to connect")
+            error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error not in (0, errno.EINPROGRESS):
             self._fail("to connect", os.strerror(error))
-
-    def finish_connecting(self) -> None:
-        self._wait(select.POLLOUT, "to connect")
-        error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            self._fail("to connect", os.strerror(error))
-        with contextlib.suppress(OSError):  # reset meanwhile
-            if self.socket.getsockname() == self.socket.getpeername():
-                self._fail("to connect to a server", "there is none: it met itself")
-        self.story.tell(f"{self.name} connected")
+        self.story.tell(f"{self.name} {'connected' if wait else 'set out'}")
 
     @property
     def own_address(self) -> str:
@@ -80,7 +66,7 @@ class Client:
         self.story.tell(f"{self.name} sent {describe(data)}")
         done = 0
         while done < len(data):
-            self._wait(select.POLLOUT, f"the server to take {len(data)} bytes")
+            self._wait(select.POLLOUT, f"the server to take {describe(data)}")
             done += self.give(data[done : done + CHUNK])
 
     def send_urgent(self, byte: bytes) -> None:
@@ -97,9 +83,9 @@ class Client:
         """Whether the first part of what is owed arrives within these seconds."""
         return self.ready(select.POLLIN, within) and self.take() > 0
 
-    def fill(self, quiet: float = 0.1) -> int:
-        """Sends and never reads, until nobody has taken a byte for `quiet` seconds."""
-        taken = fill([self], 64 * MIB, quiet)
+    def fill(self) -> int:
+        """Sends and never reads, until nobody takes a byte any more."""
+        taken = fill([self])
         self.story.tell(f"{self.name} sent {taken} bytes, read none, and nobody takes more")
         return taken
 
@@ -121,22 +107,23 @@ class Client:
         except OSError as error:
             self._fail(self._hope(), f"{error.strerror} after {self.received} bytes of echo")
 
-    def expect_end(self, pause: float = 0, may_miss: int = 0) -> None:
+    def expect_end(self, pause: float = 0, may_miss: int = 0, close: bool = True) -> None:
         """Reads to the server's end, which must come only after all that is owed; `may_miss`
         of the last bytes may be missing."""
         while not self.at_end:
             self._wait(select.POLLIN, self._hope())
-            self.take(CHUNK if not pause else 16 * 1024)
+            self.take(16 * 1024 if pause else CHUNK)
             time.sleep(pause)
         if len(self.owed) > may_miss:
-            self._ended_early()
+            self.fail_at_end()
         self.story.tell(f"{self.name} saw the end after {self.received} bytes")
+        if close:
+            self.close()
 
     def finish(self) -> None:
         """Ends the sending side, reads the rest of the echo, the end, and nothing more."""
         self.half_close()
         self.expect_end()
-        self.close()
 
     def reset(self) -> None:
         """Ends it with a RST; whatever is on the way is lost."""
@@ -181,12 +168,14 @@ class Client:
         self.received += len(echo)
         return len(echo)
 
-    def _hope(self) -> str:
-        return f"{len(self.owed)} more bytes of echo" if self.owed else "the server's end"
-
-    def _ended_early(self) -> NoReturn:
+    def fail_at_end(self) -> NoReturn:
         self._fail(self._hope(), f"the server ended after {self.received} bytes of echo, "
-                   f"{len(self.owed)} bytes too early")
+                   f"{len(self.owed)} too early")
+
+    def _hope(self) -> str:
+        if not self.owed:
+            return "the server's end"
+        return f"{len(self.owed)} more byte{'s' * (len(self.owed) > 1)} of echo"
 
     def _fail(self, expected: str, but: str) -> NoReturn:
         self.story.fail(f"{self.name}: {expected}", but)
@@ -205,28 +194,23 @@ class Crowd(list):  # of Client
             converse(self, messages)
 
     def send_each(self, message: bytes) -> None:
-        with self[0].story.summed_up(f"each of the {len(self)} sent {describe(message)}"):
-            for client in self:
-                client.send(message)
+        self._each(f"sent {describe(message)}", lambda client: client.send(message))
 
     def finish(self) -> None:
-        with self[0].story.summed_up(f"the {len(self)} read what was owed and left"):
-            for client in self:
-                client.finish()
+        self._each("read what it was owed and left", Client.finish)
 
     def expect_end(self) -> None:
-        with self[0].story.summed_up(f"the {len(self)} read their echoes, and then the end"):
-            for client in self:
-                client.expect_end()
-                client.close()
+        self._each("read its echo, and then the end", Client.expect_end)
 
     def close(self) -> None:
-        with self[0].story.summed_up(f"the {len(self)} closed"):
+        self._each("closed", Client.close)
+
+    def _each(self, what: str, act: Callable[[Client], None]) -> None:
+        with self[0].story.summed_up(f"each of the {len(self)} {what}"):
             for client in self:
-                client.close()
+                act(client)
 
     def count_served(self) -> int:
-        """Each sends a byte and listens: how many get their echo."""
         with self[0].story.summed_up(f"each of the {len(self)} sent a byte, and listened"):
             return sum(client.is_served() for client in self)
 
@@ -257,13 +241,13 @@ def converse(clients: Sequence[Client], messages: Sequence[bytes], finish: bool 
                 if events & selectors.EVENT_READ:
                     client.take()
                 if client.at_end and (client.owed or done[client] < len(data)):
-                    client._ended_early()
+                    client.fail_at_end()
                 if not client.owed and done[client] == len(data):
                     selector.unregister(client.socket)
                     del unsent[client]
 
 
-def fill(clients: Sequence[Client], limit: int, quiet: float) -> int:
+def fill(clients: Sequence[Client], limit: int = 64 * MIB, quiet: float = 0.1) -> int:
     """All send and nobody reads, until nobody has taken a byte for `quiet` seconds or each
     has sent `limit` bytes."""
     block = os.urandom(64 * 1024)
@@ -271,10 +255,7 @@ def fill(clients: Sequence[Client], limit: int, quiet: float) -> int:
     with selectors.DefaultSelector() as selector:
         for client in clients:
             selector.register(client.socket, selectors.EVENT_WRITE, client)
-        while selector.get_map():
-            ready = selector.select(quiet)
-            if not ready:
-                break
+        while selector.get_map() and (ready := selector.select(quiet)):
             for key, _ in ready:
                 sent[key.data] += key.data.give(block)
                 if sent[key.data] >= limit:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from . import proc
-from .chapters import COMPILER, building_place, locked
+from .chapters import COMPILER, building_place, locked, private_place
 
 THOROUGH = os.environ.get("THOROUGH", "0") not in ("", "0")
 
@@ -31,14 +31,9 @@ def needs_root() -> None:
 
 def needs_strace() -> None:
     needs_program("strace", "strace")
-    if _trouble_with_strace():
-        pytest.skip(f"strace is not possible here: {_trouble_with_strace()}")
-
-
-@lru_cache(maxsize=None)
-def _trouble_with_strace() -> str:
     tried = proc.run(["strace", "-o", os.devnull, "true"])
-    return tried.stderr.strip() if tried.returncode != 0 else ""
+    if tried.returncode != 0:
+        pytest.skip(f"strace is not possible here: {tried.stderr.strip()}")
 
 
 def needs_descriptors(number: int) -> None:
@@ -68,6 +63,11 @@ def libc_is_glibc() -> bool:
     return _of_libc("__GLIBC__") != "__GLIBC__"
 
 
+def needs_64_bits(what: str) -> None:
+    if _of_libc("__SIZEOF_LONG__") == "4":
+        pytest.skip(f"{what} count in 64 bits, and {' '.join(COMPILER)} builds for 32")
+
+
 def needs_backlog(number: int) -> None:
     most = _of_libc("SOMAXCONN")
     if most.isdigit() and int(most) < number:
@@ -83,7 +83,10 @@ def error_words(error: int) -> str:
 def library(source: Path) -> Path:
     """A small C file as a library for LD_PRELOAD, built once, for what this compiler builds."""
     needs_program(COMPILER[0], "gcc")
-    home = building_place() / "libraries" / re.sub(r"\W+", "-", " ".join(COMPILER))
+    place = building_place()
+    if re.search(r"[\s:]", str(place)):  # which LD_PRELOAD takes for the end of a name
+        place = private_place()
+    home = place / "libraries" / re.sub(r"\W+", "-", " ".join(COMPILER))
     home.mkdir(parents=True, exist_ok=True)
     made = home / f"{source.stem}.so"
     with locked(home / "lock"):

@@ -41,27 +41,27 @@ while channel.recv(1):
     with socket.socket() as made:
         socket.send_fds(channel, [b"!"], [made.fileno()])
 """
-PROBES = {"--net": ["true"], "--mount": ["mount", "--bind", "/etc/hosts", "/etc/hosts"]}
-
-
-def unshare(kind: str) -> list[str]:
-    """What to type before a command that shall have its own "--net" or "--mount"."""
-    words, trouble = _try(kind)
-    if trouble:
-        pytest.skip(f"unshare {kind} is not possible here: {trouble}")
-    return words
 
 
 @lru_cache(maxsize=None)
-def _try(kind: str) -> tuple[list[str], str]:
-    found = shutil.which("unshare")
+def _unshare(kind: str) -> tuple[list[str], str]:
+    """What to type, and why that is not possible."""
     trouble = "it is missing (Debian: util-linux)"
-    for words in ([found, kind], [found, "--map-root-user", kind]) if found else ():
-        tried = proc.run([*words, *PROBES[kind]])
-        if tried.returncode == 0:
-            return words, ""
-        trouble = tried.stderr.strip()
+    for words in (["unshare", kind], ["unshare", "--map-root-user", kind]):
+        if shutil.which("unshare"):
+            tried = proc.run([*words, "true"])
+            if tried.returncode == 0:
+                return words, ""
+            trouble = tried.stderr.strip()
     return [], trouble
+
+
+def unshare(kind: str) -> list[str]:
+    """What to type before a command that shall have its own "--net"."""
+    words, trouble = _unshare(kind)
+    if trouble:
+        pytest.skip(f"unshare {kind} is not possible here: {trouble}")
+    return words
 
 
 class Network:
@@ -87,8 +87,8 @@ class Network:
         user = ["--user", "--preserve-credentials"] if self._with_user else []
         return ["nsenter", f"--target={self._helper.pid}", *user, "--net"]
 
-    def socket(self, family: int, kind: int) -> socket.socket:
-        assert (family, kind) == (socket.AF_INET, socket.SOCK_STREAM), "it makes no others"
+    def socket(self, *_: int) -> socket.socket:
+        """Of IPv4 and TCP: it makes no others."""
         self._channel.send(b"?")
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         return socket.socket(fileno=descriptors[0])

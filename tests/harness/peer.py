@@ -1,11 +1,6 @@
 """The other direction: a scripted peer that a client talks to, and a chapter's ./client.
 
-A script is a function that serves one connection, in a thread of its own:
-
-    def test_a_server_that_stops_short(start_peer, start_client):
-        peer = start_peer(echo)
-        client = start_client("Hello", peer=peer)
-        client.expect_success()
+A script is a function that serves one connection, in a thread of its own; see echo().
 """
 
 from __future__ import annotations
@@ -21,17 +16,16 @@ import struct
 import tempfile
 import threading
 import time
-from typing import IO, Any, Callable, Iterator, Sequence, Union
+from typing import IO, Any, Callable, Iterator, Optional, Sequence, Union
 
 import pytest
 
-from .chapters import Chapter
+from .chapters import Chapter, program
 from .proc import PATIENCE, Output, status_name
 from .program import Program, Stream
 from .story import Story, describe, tail
 
 CHUNK = 64 * 1024
-REPORT = re.compile(r"(\d+) guests?, (\d+) echo(?:es)?, (\d+) errors?, \d+\.\d\d s")
 
 Script = Callable[["Conversation"], None]
 Stdin = Union[bytes, int, IO[bytes]]
@@ -45,12 +39,7 @@ class Conversation:
 
     def chunks(self) -> Iterator[bytes]:
         """What the client sends, until it ends its side."""
-        while True:
-            data = self.socket.recv(CHUNK)
-            if not data:
-                self.peer.note_end()
-                return
-            yield data
+        return iter(lambda: self.socket.recv(CHUNK), b"")
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -65,10 +54,6 @@ class Conversation:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
-    def hold(self) -> None:
-        """Does nothing at all until the test is over."""
-        self.peer.over.wait()
-
 
 def echo(conversation: Conversation) -> None:
     """echoes"""
@@ -76,22 +61,26 @@ def echo(conversation: Conversation) -> None:
         conversation.send(data)
 
 
+def hold(conversation: Conversation) -> None:
+    """accepts, and never reads"""
+    conversation.peer.over.wait()
+
+
 class Peer:
     """A server in this process. The script's docstring says what it does, in a failure."""
 
-    def __init__(self, story: Story, script: Script, family: int = socket.AF_INET) -> None:
-        self.story, self.script = story, script
-        self.what = script.__doc__ or script.__name__
+    def __init__(self, story: Story, script: Script) -> None:
+        self.story, self.script, self.what = story, script, script.__doc__
         self.over = threading.Event()
-        self.connections = self.open = self.most_open = 0
+        self.connections = 0
         self._news = threading.Condition()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        self._listener = socket.create_server((host, 0), family=family, backlog=1024)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         story.tell(f"started a peer at port {self.port}: it {self.what}")
-        story.witnesses.append(self._testimony)
+        story.witnesses.append(lambda: f"\nThe peer, which {self.what}, has seen "
+                                       f"{self.connections} connections.")
         self._start(self._accept)
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
@@ -105,37 +94,25 @@ class Peer:
                 connection, _ = self._listener.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets.append(connection)
+                self._start(self._serve, Conversation(self, connection, self.connections))
                 with self._news:
-                    conversation = Conversation(self, connection, self.connections)
                     self.connections += 1
-                    self.open += 1
-                    self.most_open = max(self.most_open, self.open)
                     self._news.notify_all()
-                self._start(self._serve, conversation)
 
     def _serve(self, conversation: Conversation) -> None:
         with contextlib.suppress(OSError):  # the client is gone
             self.script(conversation)
         conversation.socket.close()
 
-    def note_end(self) -> None:
+    def wait_for_connections(self, count: int) -> bool:
+        """Whether so many have come; also returns when the test is over."""
         with self._news:
-            self.open -= 1
-            self._news.notify_all()
-
-    def wait_for_connections(self, count: int) -> None:
-        """For scripts: until so many have come, or the test is over."""
-        with self._news:
-            self._news.wait_for(lambda: self.connections >= count or self.over.is_set())
+            return self._news.wait_for(
+                lambda: self.connections >= count or self.over.is_set(), PATIENCE)
 
     def expect_connections(self, count: int) -> None:
-        with self._news:
-            came = self._news.wait_for(lambda: self.connections >= count, PATIENCE)
-        self.story.check(came, f"{count} connections at the peer", f"{self.connections} came")
-
-    def _testimony(self) -> str:
-        return (f"\nThe peer, which {self.what}, has seen {self.connections} connections, "
-                f"at most {self.most_open} at once.")
+        self.story.check(self.wait_for_connections(count), f"{count} connections at the peer",
+                         f"{self.connections} came")
 
     def stop(self) -> None:
         self.over.set()
@@ -186,7 +163,7 @@ class ClientProgram(Program):
     patience = PATIENCE * 7 / 3  # more than the ten seconds after which it gives up itself
 
     def __init__(self, chapter: Chapter, story: Story, *arguments: str, stdin: Stdin = b"",
-                 stdout: Stream = None, stderr: Stream = None, **options: Any) -> None:
+                 stdout: Stream = None, **options: Any) -> None:
         self._files = [tempfile.TemporaryFile() for _ in range(3)]
         told = ""
         if isinstance(stdin, bytes) and stdin:
@@ -197,19 +174,31 @@ class ClientProgram(Program):
         if command:  # it takes the port wherever its command has it, and nothing else
             port = arguments[arguments.index("--port") + 1]
             command = [word.replace("{port}", port) for word in command]
-        self.started_at = time.monotonic()
+        else:
+            program(chapter, self.role)  # built before its time runs
+        self._started = time.time()
         super().__init__(chapter, story, arguments, command, told=told,
                          stdin=self._files[0] if isinstance(stdin, bytes) else stdin,
                          stdout=self._files[1] if stdout is None else stdout,
-                         stderr=self._files[2] if stderr is None else stderr, **options)
+                         stderr=self._files[2], **options)
 
     @property
     def out(self) -> bytes:
-        return _all_of(self._files[1])
+        return self._all_of(1)
 
     @property
     def err(self) -> str:
-        return _all_of(self._files[2]).decode("utf-8", "replace")
+        return self._all_of(2).decode("utf-8", "replace")
+
+    def _all_of(self, number: int) -> bytes:
+        """Without moving the position, which the program shares with us."""
+        file = self._files[number].fileno()
+        return os.pread(file, os.fstat(file).st_size, 0)
+
+    def lasted(self) -> float:
+        """Seconds from its start to its last words, by the clock that files have."""
+        ends = [os.fstat(file.fileno()).st_mtime for file in self._files[1:]]
+        return max(ends) - self._started
 
     def said(self) -> Sequence[tuple[str, str]]:
         out = self.out.decode("utf-8", "backslashreplace")
@@ -253,10 +242,13 @@ class ClientProgram(Program):
 
     # ---- its end ----
 
-    def expect_success(self) -> None:
+    def expect_success(self, out: Optional[bytes] = None) -> None:
+        """With `out`, that must be the whole of its stdout."""
         status = self.wait()
         self.story.check(status == 0 and not self.err, "exit status 0, and nothing on stderr",
                          f"it is {status_name(status)}")
+        self.story.check(out is None or self.out == out, f"{describe(out or b'')} on stdout, and "
+                         "nothing else", f"there is {describe(self.out)}")
 
     def expect_failure(self, *words: str) -> str:
         """Exit status 1 and one line on stderr, in which all these words stand. A foreign
@@ -276,17 +268,13 @@ class ClientProgram(Program):
                              f"'{word}' in its line on stderr", f"that is: {lines[0]}")
         return lines[0]
 
-    def expect_report(self) -> tuple[int, int, int]:
-        """Guests, echoes and errors, from the last line of a crowd."""
-        lines = self.out.decode("utf-8", "replace").splitlines() or [""]
-        found = REPORT.fullmatch(lines[-1])
+    def expect_report(self, counts: str) -> re.Match[str]:
+        """The last line of a crowd. `counts` is a regular expression for what it has counted."""
+        line = self.out.decode("utf-8", "replace").rstrip("\n").rpartition("\n")[2]
+        found = re.fullmatch(rf"{counts}, \d+\.\d\d s", line)
         if not found:
-            self.story.fail("'N guests, M echoes, K errors, T s' as its last line on stdout",
-                            f"that is: {lines[-1]!r}")
-        guests, echoes, errors = (int(number) for number in found.groups())
-        self.story.check((errors == 0) == (self.ended == 0), "an exit status true to its report",
-                         f"'{lines[-1]}' came with {status_name(self.ended or 0)}")
-        return guests, echoes, errors
+            self.story.fail(f"'{counts}, T s' as its last line on stdout", f"that is: {line!r}")
+        return found
 
     def stop(self) -> None:
         super().stop()
@@ -294,8 +282,3 @@ class ClientProgram(Program):
             with contextlib.suppress(BrokenPipeError):
                 if pipe:
                     pipe.close()
-
-
-def _all_of(file: IO[bytes]) -> bytes:
-    """Without moving the position, which the program shares with us."""
-    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)

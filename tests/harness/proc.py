@@ -12,7 +12,7 @@ import threading
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import IO, TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
 if TYPE_CHECKING:  # the bench uses this module, where there may be no pytest
     from .story import Story
@@ -75,10 +75,10 @@ def start(command: Sequence[str], env: Mapping[str, str] = {},
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """It and its whole process group are gone afterwards."""
+    """It and its whole process group are gone afterwards, but for zombies that init will take."""
     _kill_group(process.pid)
     process.wait()
-    eventually(lambda: not _kill_group(process.pid))
+    eventually(lambda: not _kill_group(process.pid) or not session_members(process.pid))
     _note("-", process.pid)
 
 
@@ -162,13 +162,9 @@ class Output:
                     return
 
     @property
-    def bytes(self) -> bytes:
-        with self._news:
-            return bytes(self._bytes)
-
-    @property
     def text(self) -> str:
-        return self.bytes.decode("utf-8", "replace")
+        with self._news:
+            return self._bytes.decode("utf-8", "replace")
 
     @property
     def lines(self) -> list[str]:
@@ -179,9 +175,8 @@ class Output:
         deadline = time.monotonic() + within
         with self._news:
             while not condition(self._bytes.decode("utf-8", "replace")):
-                ended = not self._thread.is_alive()
                 left = deadline - time.monotonic()
-                if left <= 0 or ended:
+                if left <= 0 or not self.is_open():
                     return False
                 self._news.wait(min(left, 0.1))
         return True
@@ -212,27 +207,19 @@ def _stat(pid: int) -> list[str]:
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return []  # it has ended meanwhile
+        return ["gone"]  # it has ended meanwhile
 
 
 def state(pid: int) -> str:
-    return (_stat(pid) or ["gone"])[0]
+    return _stat(pid)[0]
 
 
-def _all_stats() -> Iterator[tuple[int, list[str]]]:
-    for entry in os.listdir(PROC):
-        if entry.isdigit():
-            yield int(entry), _stat(int(entry))
-
-
-def session_members(session: int) -> list[int]:
-    """A process and all that it has forked, without those that have ended."""
-    return [pid for pid, stat in _all_stats()
-            if stat and stat[0] != "Z" and int(stat[3]) == session]
-
-
-def zombies(session: int) -> int:
-    return sum(1 for _, stat in _all_stats() if stat and stat[0] == "Z" and int(stat[3]) == session)
+def session_members(session: int, zombies: bool = False) -> list[int]:
+    """A process and all that it has forked: those that live, or those that have ended and for
+    which nobody has waited."""
+    stats = ((int(entry), _stat(int(entry))) for entry in os.listdir(PROC) if entry.isdigit())
+    return [pid for pid, stat in stats
+            if len(stat) > 3 and int(stat[3]) == session and (stat[0] == "Z") == zombies]
 
 
 def awake_seconds(pids: Sequence[int]) -> float:
@@ -250,11 +237,10 @@ def awake_seconds(pids: Sequence[int]) -> float:
 
 def status(pid: int, field: str) -> int:
     """A number of /proc/PID/status; 0 if the process has ended."""
-    try:
-        lines = (PROC / str(pid) / "status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith(field + ":")), 0)
+    with contextlib.suppress(OSError):
+        found = re.search(rf"^{field}:\s*(\d+)", (PROC / f"{pid}/status").read_text(), re.M)
+        return int(found[1]) if found else 0
+    return 0
 
 
 def private_memory(pids: Sequence[int]) -> int:
@@ -264,10 +250,6 @@ def private_memory(pids: Sequence[int]) -> int:
 
 def peak_memory(pid: int) -> int:
     return status(pid, "VmHWM") * 1024
-
-
-def threads(pids: Sequence[int]) -> int:
-    return sum(status(pid, "Threads") for pid in pids)
 
 
 def descriptors(pids: Sequence[int]) -> int:
@@ -285,12 +267,11 @@ def inherited_by_children(pid: int) -> list[str]:
     """Its descriptors that are not close-on-exec; 0, 1 and 2 never are."""
     found = []
     for name in _descriptor_entries(pid):
-        with contextlib.suppress(OSError, StopIteration):  # closed meanwhile
-            about = (PROC / str(pid) / "fdinfo" / name).read_text().splitlines()
-            flags = next(line for line in about if line.startswith("flags:")).split()[1]
-            if int(name) > 2 and not int(flags, 8) & os.O_CLOEXEC:
-                kind = os.readlink(PROC / str(pid) / "fd" / name)
-                found.append(f"{name}, a {kind.partition(':')[0]}")
+        with contextlib.suppress(OSError):  # closed meanwhile
+            about = (PROC / f"{pid}/fdinfo/{name}").read_text()
+            flags = re.search(r"^flags:\s*(\d+)", about, re.M)
+            if int(name) > 2 and flags and not int(flags[1], 8) & os.O_CLOEXEC:
+                found.append(f"{name}, a {os.readlink(PROC / f'{pid}/fd/{name}').split(':')[0]}")
     return sorted(found)
 
 

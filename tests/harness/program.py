@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import subprocess
 from signal import Signals
@@ -22,6 +23,7 @@ class Program:
     prefix   a command that runs it: ["strace", "-f", ...]
     env      added to its environment
     variant  "address" or "thread": with that sanitizer
+    clock    time passes so many times as fast for it, unless SAN or INJECT forbid it
     command  the reader's own program: all words of its command, instead of a chapter's
     """
 
@@ -30,17 +32,20 @@ class Program:
 
     def __init__(self, chapter: Chapter, story: Story, arguments: Sequence[str],
                  command: Sequence[str] = (), shell: str = "", prefix: Sequence[str] = (),
-                 env: Mapping[str, str] = {}, variant: str = VARIANT, enter: Sequence[str] = (),
-                 stdin: Stream = None, stdout: Stream = None,
+                 env: Mapping[str, str] = {}, variant: str = VARIANT, clock: int = 1,
+                 enter: Sequence[str] = (), stdin: Stream = None, stdout: Stream = None,
                  stderr: Stream = None, told: str = "", **options: Any) -> None:
         self.chapter, self.story, self.is_foreign = chapter, story, bool(command)
+        ordinary = variant == "plain" and not inject.RULES and not command
+        self.clock = clock if ordinary and platform.libc_ver()[0] == "glibc" else 1
         self.ended: Optional[int] = None  # the exit status, once the test has asked for it
         self.name = shlex.join(command) if command else f"{chapter.name}/{self.role}"
         words = list(command) or [self.name, *arguments]
         story.tell(f"started {_as_typed([*prefix, *words], shell, env)}{told}")
         if not command:
             words[0] = str(program(chapter, self.role, variant))
-            env = {**inject.environment(inject.RULES), **env}
+            rules = f"clock={self.clock}" if self.clock > 1 else inject.RULES
+            env = {**inject.environment(rules if variant == "plain" else ""), **env}
         try:
             self.process = proc.start(proc.in_shell([*enter, *prefix, *words], shell), env,
                                       stdin=stdin, stdout=stdout, stderr=stderr, **options)

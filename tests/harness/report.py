@@ -6,9 +6,19 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from typing import Any, Optional
+from typing import Any, Iterator
 
 import pytest
+
+
+def progress(config: pytest.Config) -> "list[Progress]":
+    """Not where pytest has been asked for more, or for less."""
+    option = config.option
+    other = (option.verbose or option.capture == "no" or option.collectonly or option.usepdb
+             or option.setupshow or hasattr(config, "workerinput"))
+    wanted = (not other and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+              and config.pluginmanager.hasplugin("terminalreporter"))
+    return [Progress(config)] if wanted else []
 
 
 class Progress:
@@ -19,14 +29,6 @@ class Progress:
         self._reporter.showfspath = False  # instead of pytest's dots
         self._done = self._all = 0
 
-    @staticmethod
-    def wanted(config: pytest.Config) -> bool:
-        quiet = config.option.verbose == 0 and not config.option.collectonly
-        return (quiet and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-                and not config.option.usepdb and config.option.capture != "no"
-                and not config.option.setupshow and not hasattr(config, "workerinput")
-                and config.pluginmanager.hasplugin("terminalreporter"))
-
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._all = len(session.items)
 
@@ -35,17 +37,17 @@ class Progress:
         count = f"{self._done}/{self._all}" if self._all else f"{self._done}"
         self._show(f"[{count}] {readable(nodeid)}")
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: Any) -> Optional[tuple[str, str, str]]:
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_report_teststatus(self) -> Iterator[None]:
+        """Counted as ever, but without a letter."""
+        outcome: Any = yield
+        category, _, word = outcome.get_result()
+        outcome.force_result((category, "", word))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self._show("")
             self._reporter._tw.line(f"failed: {readable(report.nodeid)}", red=True)
-            return ("failed" if report.when == "call" else "error", "", "")
-        if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
-            return "passed", "", ""
-        if report.skipped:
-            return "xfailed" if hasattr(report, "wasxfail") else "skipped", "", ""
-        return None
 
     def pytest_sessionfinish(self) -> None:
         self._show("")

@@ -27,8 +27,7 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
            "== Invalid ", "uninitialised", "definitely lost")  # the last three: valgrind
 LISTENING = re.compile(r"^✅ Server listening on (.+):(\d+)$", re.MULTILINE)
 SANITIZED = VARIANT != "plain"
-GLIMPSE = 0.25  # seconds: enough to say "it waits" where that is what we expect
-LOOKS = 6  # at the CPU; one look without load is enough
+GLIMPSE = 0.1  # seconds: enough to say "it waits" where that is what we expect
 
 class Server(Program):
     """`./server --port 0` of a chapter, or the reader's `command` with {port} in it. See
@@ -78,41 +77,23 @@ class Server(Program):
             self.host, self.port = found
         return found is not None
 
-    def listens(self) -> bool:
-        return proc.listening(self.process.pid, self.port) is not None
-
     def expect_closed_listener(self) -> None:
-        self.story.check(proc.eventually(lambda: not self.listens()),
-                         "the server to close its listener", "it still listens")
+        closed = proc.eventually(lambda: not proc.listening(self.process.pid, self.port))
+        self.story.check(closed, "the server to close its listener", "it still listens")
         self.story.tell("the listener closed")
 
     # ---- clients ----
 
-    @property
-    def address(self) -> tuple[str, int]:
-        return self.host, self.port
-
-    def new_client(self, receive_buffer: int = 0) -> Client:
-        """One that has not connected yet."""
-        client = Client(self.story, self.address, receive_buffer,
-                        self.network.socket if self.network else socket.socket)
-        self.clients.append(client)
-        return client
-
-    def client(self, receive_buffer: int = 0) -> Client:
-        client = self.new_client(receive_buffer)
-        client.connect()
-        return client
+    def client(self, receive_buffer: int = 0, wait: bool = True) -> Client:
+        """A new one, connected; without `wait`, it has begun to connect."""
+        self.clients.append(Client(self.story, (self.host, self.port), receive_buffer,
+                                   self.network.socket if self.network else socket.socket))
+        self.clients[-1].connect(wait)
+        return self.clients[-1]
 
     def crowd(self, count: int, receive_buffer: int = 0, wait: bool = True) -> Crowd:
-        """So many clients, connected; without `wait`, each has begun to connect."""
         with self.story.summed_up(f"{count} clients {'connected' if wait else 'set out'}"):
-            crowd = Crowd(self.new_client(receive_buffer) for _ in range(count))
-            for client in crowd:
-                client.start_connecting()
-            for client in crowd if wait else ():
-                client.finish_connecting()
-        return crowd
+            return Crowd(self.client(receive_buffer, wait) for _ in range(count))
 
     def serves_a_new_client(self) -> None:
         client = self.client()
@@ -124,7 +105,7 @@ class Server(Program):
         wall, a short look is enough."""
         return client.hears(PATIENCE if self.chapter.at_once else GLIMPSE)
 
-    def leave_descriptors(self, more: int) -> None:
+    def allow_descriptors(self, more: int) -> None:
         """As `ulimit -n` would, but for servers whose needs at start nobody knows."""
         for pid in self.pids:
             allowed = 1 + more + max(map(int, os.listdir(f"/proc/{pid}/fd")))
@@ -141,27 +122,27 @@ class Server(Program):
         return proc.descriptors(self.pids)
 
     def threads(self) -> int:
-        return proc.threads(self.pids)
+        return sum(proc.status(pid, "Threads") for pid in self.pids)
 
     def resident(self) -> int:
         """Bytes of memory of its own: heap and stacks."""
         return proc.private_memory(self.pids)
 
     def expect_descriptors(self, at_most: int) -> None:
-        self.story.check(proc.eventually(lambda: self.descriptors() <= at_most),
-                         f"no more than the {at_most} descriptors that were open before",
-                         f"{self.descriptors()} are open: some are never closed")
+        self._expect(self.descriptors, at_most, "descriptors", "are open: some are never closed")
 
     def expect_threads(self, at_most: int) -> None:
-        self.story.check(proc.eventually(lambda: self.threads() <= at_most),
-                         f"no more than the {at_most} threads that there were before",
-                         f"there are {self.threads()}: some never end")
+        self._expect(self.threads, at_most, "threads", "run: some never end")
+
+    def _expect(self, count: Callable[[], int], at_most: int, what: str, but: str) -> None:
+        self.story.check(proc.eventually(lambda: count() <= at_most),
+                         f"no more than the {at_most} {what} of before", f"{count()} {but}")
 
     def expect_no_zombies(self) -> None:
-        zombies = lambda: proc.zombies(self.process.pid)
-        self.story.check(proc.eventually(lambda: zombies() == 0),
+        zombies = lambda: proc.session_members(self.process.pid, zombies=True)
+        self.story.check(proc.eventually(lambda: not zombies()),
                          "the server to wait for each child that has ended",
-                         f"{zombies()} zombies are left in the table of processes")
+                         f"{len(zombies())} zombies are left in the table of processes")
 
     def expect_resident(self, at_most: int, room: int = 4 << 20) -> None:
         """A little more is no leak, and a heap with a garbage collector grows at first. A
@@ -171,17 +152,12 @@ class Server(Program):
         self.story.check(kept, f"memory to come back to what it was, {at_most >> 10} KiB",
                          f"it is {self.resident() >> 10} KiB")
 
-    def expect_idle(self, when: str, seconds: float = 0.15) -> None:
+    def expect_idle(self, when: str, seconds: float = 0.1) -> None:
         """Next to no CPU. One window without load is enough: what spins never has one."""
         self.story.tell(f"watched the server's CPU {when}")
-        loads = []
-        for _ in range(LOOKS):
-            loads.append(self.load(seconds))
-            if loads[-1] < 0.2:
-                return
-        self.story.fail("the server to sleep while nothing can be done",
-                        f"in each of {LOOKS} looks it kept {min(loads):.0%} of a core busy or "
-                        "more: it spins")
+        self.story.check(any(self.load(seconds) < 0.2 for _ in range(8)),
+                         "the server to sleep while nothing can be done",
+                         "in each of 8 looks it kept 20% of a core busy or more: it spins")
 
     def load(self, seconds: float) -> float:
         """The share of one core that it uses, over a window of real time."""
@@ -192,37 +168,31 @@ class Server(Program):
 
     # ---- signals ----
 
-    def pause(self) -> None:
-        self.signal(signal.SIGSTOP)
-        asleep = proc.eventually(lambda: all(proc.state(p) in ("T", "gone") for p in self.pids))
-        self.story.check(asleep, "the server to stop", f"it is {proc.state(self.process.pid)}")
-
-    def resume(self) -> None:
-        self.signal(signal.SIGCONT)
-
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """What happens inside has all happened when the server looks again."""
-        self.pause()
+        self.signal(signal.SIGSTOP)
+        asleep = proc.eventually(lambda: all(proc.state(p) in ("T", "gone") for p in self.pids))
+        self.story.check(asleep, "the server to stop", f"it is {proc.state(self.process.pid)}")
         try:
             yield
         finally:
-            self.resume()
+            self.signal(signal.SIGCONT)
 
     # ---- ending ----
 
     def expect_health(self) -> None:
-        """At the end of every test: it lives, unless it was told to end, and no sanitizer has
-        complained."""
+        """At the end of every test that has not failed: it lives, unless it was told to end."""
         if self.descriptors() == 0:  # it has ended, or is about to
             proc.eventually(lambda: self.process.poll() is not None)
-        if self.ended is None and self.process.poll() is not None:
-            self.story.fail("the server to live", "it has ended by itself")
-        self.expect_no_report()
+        self.story.check(self.story.failed or self.ended is not None
+                         or self.process.poll() is None,
+                         "the server to live", "it has ended by itself")
 
     def expect_no_report(self) -> None:
-        if any(report in self.errors.text for report in REPORTS):
-            self.story.fail("no report of a sanitizer", "there is one")
+        reported = any(report in self.errors.text for report in REPORTS)
+        self.story.check(self.story.failed or not reported,
+                         "no report of a sanitizer", "there is one")
 
     def said(self) -> Sequence[tuple[str, str]]:
         if self.process.poll() is not None:

@@ -19,6 +19,7 @@ class Story:
         self.steps: list[str] = []
         self.witnesses: list[Callable[[], str]] = []  # each has something to add to a failure
         self.happened = ""
+        self.failed = False
         self._silent = False
         self._names: dict[str, int] = {}
 
@@ -58,6 +59,7 @@ class Story:
             raise WallReached(self.text(expected, but), pytrace=False) from None
 
     def text(self, expected: str, but: str) -> str:
+        self.failed = True
         steps = [f"  {number}. {step}" for number, step in enumerate(self.steps, 1)]
         lines = ["failed after these steps:", *(steps or ["  (none)"]),
                  f"expected {expected},", f"but {but}."]

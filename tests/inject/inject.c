@@ -3,14 +3,14 @@
  *     INJECT='send:12@3 cut=1' LD_PRELOAD=./inject.so ./server
  *
  *   CALL:E@N    the Nth CALL fails with errno number E; the real call is not made
- *   CALL:E@N+   the Nth and all after it; CALL:E@N-M: the Nth to the Mth
+ *   CALL:E@N+   the Nth and all after it
  *   eintr=N     one in N of the calls that may block is interrupted (EINTR)
  *   eagain=N    one in N recv, send, accept4 on a non-blocking socket reports EAGAIN
  *   cut=N       a send moves N bytes at most, a recv 3 * N, epoll_wait returns one event
  *   clock=N     time passes N times as fast: the clock, and every timeout
  *   names=A,B   the name "many.test" has the addresses A, B ... in this order
  *
- * The file INJECT_NOTE receives a line the first time that each of these has happened.
+ * The file INJECT_NOTE exists as soon as a CALL has failed.
  *
  * Every injected result is one that the kernel could have given. Edge-triggered epoll is
  * the difficult case. A program that was told EAGAIN, or that got fewer bytes than it
@@ -48,80 +48,68 @@
 #define MAX_RULES 16
 #define MAX_FD 65536 /* descriptors above are left alone */
 
+#define REAL(name)                                             \
+    __extension__({                                            \
+        static __typeof__(name) *real;                         \
+        if (real == NULL)                                      \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);         \
+        real;                                                  \
+    })
+
 /* ---- the rules ---------------------------------------------------------------------- */
 
-struct rule {
+static struct rule {
     char name[24];
     int error;
-    long first, last; /* of the calls that fail */
+    long first, last; /* of the calls that fail; or the N of name=N */
+    char *text;       /* what stands behind the = */
     atomic_long calls;
-    atomic_flag noted;
-};
-
-static struct rule rules[MAX_RULES];
-static struct rule *eintr, *eagain, *cut; /* NULL: not asked for */
-static long speed = 1;
-static char *addresses; /* of many.test */
-
-static void note(struct rule *rule)
-{
-    const char *file = getenv("INJECT_NOTE");
-    int saved = errno;
-    if (file != NULL && !atomic_flag_test_and_set(&rule->noted)) {
-        FILE *out = fopen(file, "ae");
-        if (out != NULL) {
-            (void)fprintf(out, "%s\n", rule->name);
-            (void)fclose(out);
-        }
-    }
-    errno = saved;
-}
+} rules[MAX_RULES];
 
 __attribute__((constructor)) static void read_rules(void)
 {
-    char *word = strdup(getenv("INJECT") != NULL ? getenv("INJECT") : ""), *rest = NULL;
+    const char *all = getenv("INJECT");
+    char *rest = strdup(all != NULL ? all : ""), *word, after = 0;
     struct rule *rule = rules;
 
-    for (word = strtok_r(word, " ", &rest); word != NULL && rule < rules + MAX_RULES;
-         word = strtok_r(NULL, " ", &rest)) {
-        char and_after = 0;
-        if (strncmp(word, "names=", 6) == 0) {
-            addresses = word + 6;
+    while ((word = strsep(&rest, " ")) != NULL) {
+        if (*word == '\0')
             continue;
-        }
-        int found = sscanf(word, "%23[a-z_0-9]:%d@%ld%c%ld", rule->name, &rule->error,
-                           &rule->first, &and_after, &rule->last);
-        if (found == 3)
-            rule->last = rule->first;
-        else if (found == 4 && and_after == '+')
-            rule->last = INT64_MAX;
-        else if (found != 5 && sscanf(word, "%23[a-z]=%ld", rule->name, &rule->first) != 2)
+        int found = sscanf(word, "%23[a-z_0-9]:%d@%ld%c", rule->name, &rule->error,
+                           &rule->first, &after);
+        rule->last = found == 4 && after == '+' ? INT64_MAX : rule->first;
+        rule->text = strchr(word, '=');
+        if (rule->text != NULL)
+            rule->first = atol(++rule->text);
+        if ((rule->text == NULL && found < 3) || ++rule == rules + MAX_RULES)
             _exit(99); /* a test with a mistake must not look like a success */
-        if (strcmp(rule->name, "eintr") == 0)
-            eintr = rule;
-        if (strcmp(rule->name, "eagain") == 0)
-            eagain = rule;
-        if (strcmp(rule->name, "cut") == 0)
-            cut = rule;
-        if (strcmp(rule->name, "clock") == 0)
-            speed = rule->first;
-        rule++;
     }
+}
+
+/* The rule name=N, or NULL: not asked for. */
+static struct rule *setting(const char *name)
+{
+    for (struct rule *rule = rules; *rule->name; rule++)
+        if (rule->text != NULL && strcmp(rule->name, name) == 0)
+            return rule;
+    return NULL;
 }
 
 /* Returns the error with which this call is to fail, or 0. */
 static int injected(const char *call)
 {
+    const char *note = getenv("INJECT_NOTE");
     int error = 0;
-    for (struct rule *rule = rules; rule < rules + MAX_RULES && *rule->name; rule++) {
-        if (rule->last == 0 || strcmp(rule->name, call) != 0)
+
+    for (struct rule *rule = rules; *rule->name; rule++) {
+        if (rule->text != NULL || strcmp(rule->name, call) != 0)
             continue;
         long number = atomic_fetch_add(&rule->calls, 1) + 1;
-        if (number < rule->first || number > rule->last)
-            continue;
-        error = rule->error;
-        note(rule);
+        if (number >= rule->first && number <= rule->last)
+            error = rule->error;
     }
+    if (error != 0 && note != NULL)
+        (void)mknod(note, S_IFREG | 0600, 0); /* this takes no descriptor */
     return error;
 }
 
@@ -135,27 +123,18 @@ static bool fails(const char *call)
 
 /* One in N, by a die that falls the same in each run. With every Nth call, a loop of N
  * calls would fail at the same place in every round and never get past it. */
-static bool one_in_n(struct rule *rule)
+static bool one_in_n(const char *name)
 {
+    struct rule *rule = setting(name);
+
     if (rule == NULL)
         return false;
     uint64_t die = (uint64_t)(atomic_fetch_add(&rule->calls, 1) + 1) * 0x9e3779b97f4a7c15;
     die = (die ^ die >> 32) * 0x9e3779b97f4a7c15 >> 32;
-    if (die % (uint64_t)rule->first != 0)
-        return false;
-    note(rule);
-    return true;
+    return die % (uint64_t)rule->first == 0;
 }
 
 /* ---- calls that fail or are made ---------------------------------------------------- */
-
-#define REAL(name)                                             \
-    __extension__({                                            \
-        static __typeof__(name) *real;                         \
-        if (real == NULL)                                      \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);         \
-        real;                                                  \
-    })
 
 /* Defines a function that returns -1 if a rule says so. */
 #define CALL(type, name, parameters, arguments)                \
@@ -210,26 +189,17 @@ int pthread_create(pthread_t *restrict id, const pthread_attr_t *restrict attrib
     return error != 0 ? error : REAL(pthread_create)(id, attributes, start, argument);
 }
 
-/* glibc's own names for its allocator: dlsym() might call malloc() itself. A size that
- * cannot exist makes it set ENOMEM. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
+/* By glibc's own names for its allocator: dlsym() might call malloc() itself. */
+#define ALLOCATE(name, parameters, arguments)                  \
+    void *__libc_##name parameters;                            \
+    void *name parameters                                      \
+    {                                                          \
+        return fails(#name) ? NULL : __libc_##name arguments;  \
+    }
 
-void *malloc(size_t size)
-{
-    return __libc_malloc(injected("malloc") != 0 ? SIZE_MAX : size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    return __libc_calloc(count, injected("calloc") != 0 ? SIZE_MAX : size);
-}
-
-void *realloc(void *block, size_t size)
-{
-    return __libc_realloc(block, injected("realloc") != 0 ? SIZE_MAX : size);
-}
+ALLOCATE(malloc, (size_t size), (size))
+ALLOCATE(calloc, (size_t count, size_t size), (count, size))
+ALLOCATE(realloc, (void *block, size_t size), (block, size))
 
 /* ---- epoll: what it watches, so that edges come --------------------------------------- */
 
@@ -254,6 +224,8 @@ int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 /* A registration with EPOLLEXCLUSIVE cannot be modified (EINVAL), but removed and added. */
 static void rearm(int fd)
 {
+    if (fd < 0 || fd >= MAX_FD)
+        return;
     int saved = errno, epoll_fd = watched[fd].epoll_fd;
     struct epoll_event *event = &watched[fd].event;
     if ((event->events & EPOLLET) != 0 &&
@@ -270,12 +242,12 @@ static void rearm(int fd)
 static bool refused(const char *call, int fd)
 {
     int error = injected(call);
-    if (error == 0 && one_in_n(eintr))
+    if (error == 0 && one_in_n("eintr"))
         error = EINTR;
-    if (error == 0 && eagain != NULL && fd >= 0 && fd < MAX_FD &&
-        (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 && one_in_n(eagain))
+    if (error == 0 && fd >= 0 && fd < MAX_FD && one_in_n("eagain") &&
+        (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0)
         error = EAGAIN;
-    if (error == EAGAIN && fd >= 0 && fd < MAX_FD)
+    if (error == EAGAIN)
         rearm(fd);
     errno = error != 0 ? error : errno;
     return error != 0;
@@ -285,12 +257,12 @@ static bool refused(const char *call, int fd)
  * its 8 or 128 bytes at once. So only sockets and stdin are cut. */
 static size_t part(int fd, size_t length, size_t times)
 {
+    struct rule *cut = setting("cut");
     struct stat status;
-    if (cut == NULL || length <= times * (size_t)cut->first || fd >= MAX_FD ||
-        REAL(fstat)(fd, &status) == -1 || !(S_ISSOCK(status.st_mode) || fd == STDIN_FILENO))
-        return length;
-    note(cut);
-    return times * (size_t)cut->first;
+    size_t most = cut != NULL ? times * (size_t)cut->first : length;
+    bool can_be_cut = length > most && fd < MAX_FD && REAL(fstat)(fd, &status) == 0 &&
+                      (S_ISSOCK(status.st_mode) || fd == STDIN_FILENO);
+    return can_be_cut ? most : length;
 }
 
 /* `socket`: fd, or -1 where a spurious EAGAIN would lose a line of a log. */
@@ -314,11 +286,6 @@ MOVE(recv, (int fd, void *bytes, size_t length, int flags),
 MOVE(write, (int fd, const void *bytes, size_t length), (fd, bytes, length), 1, -1)
 MOVE(read, (int fd, void *bytes, size_t length), (fd, bytes, length), 3, -1)
 
-int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict size, int flags)
-{
-    return refused("accept4", fd) ? -1 : REAL(accept4)(fd, peer, size, flags);
-}
-
 /* _FORTIFY_SOURCE has other names for these. */
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags);
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags)
@@ -334,14 +301,20 @@ ssize_t __read_chk(int fd, void *bytes, size_t length, size_t size)
 
 /* ---- time and waiting ----------------------------------------------------------------- */
 
+static long speed(void)
+{
+    struct rule *clock = setting("clock");
+    return clock != NULL ? clock->first : 1;
+}
+
 static int faster(int ms)
 {
-    return ms <= 0 ? ms : (int)((ms + speed - 1) / speed);
+    return ms <= 0 ? ms : (int)((ms + speed() - 1) / speed());
 }
 
 static struct timeval faster_timeval(const struct timeval *time)
 {
-    long us = (time->tv_sec * 1000000 + time->tv_usec + speed - 1) / speed;
+    long us = (time->tv_sec * 1000000 + time->tv_usec + speed() - 1) / speed();
     return (struct timeval){us / 1000000, us % 1000000};
 }
 
@@ -349,8 +322,8 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 {
     int result = REAL(clock_gettime)(clock, now);
     if (result == 0 && clock == CLOCK_MONOTONIC) {
-        now->tv_sec = now->tv_sec * speed + now->tv_nsec * speed / 1000000000;
-        now->tv_nsec = now->tv_nsec * speed % 1000000000;
+        now->tv_sec = now->tv_sec * speed() + now->tv_nsec * speed() / 1000000000;
+        now->tv_nsec = now->tv_nsec * speed() % 1000000000;
     }
     return result;
 }
@@ -365,44 +338,34 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
     return fails("setsockopt") ? -1 : REAL(setsockopt)(fd, level, name, value, size);
 }
 
-int poll(struct pollfd *list, nfds_t count, int ms)
-{
-    return refused("poll", -1) ? -1 : REAL(poll)(list, count, faster(ms));
-}
-
-int select(int count, fd_set *in, fd_set *out, fd_set *other, struct timeval *limit)
-{
-    struct timeval time;
-    if (limit != NULL) {
-        time = faster_timeval(limit);
-        limit = &time;
+#define MAY_WAIT(name, parameters, arguments, socket)          \
+    int name parameters                                        \
+    {                                                          \
+        return refused(#name, socket) ? -1 : REAL(name) arguments; \
     }
-    return refused("select", -1) ? -1 : REAL(select)(count, in, out, other, limit);
-}
 
-int epoll_wait(int epoll_fd, struct epoll_event *events, int size, int ms)
-{
-    return refused("epoll_wait", -1)
-               ? -1
-               : REAL(epoll_wait)(epoll_fd, events, cut != NULL ? 1 : size, faster(ms));
-}
+MAY_WAIT(accept4, (int fd, __SOCKADDR_ARG peer, socklen_t *restrict size, int flags),
+         (fd, peer, size, flags), fd)
+MAY_WAIT(poll, (struct pollfd *list, nfds_t count, int ms), (list, count, faster(ms)), -1)
+MAY_WAIT(select, (int count, fd_set *in, fd_set *out, fd_set *other, struct timeval *limit),
+         (count, in, out, other,
+          limit != NULL ? (struct timeval[]){faster_timeval(limit)} : NULL), -1)
+MAY_WAIT(epoll_wait, (int epoll_fd, struct epoll_event *events, int size, int ms),
+         (epoll_fd, events, setting("cut") != NULL ? 1 : size, faster(ms)), -1)
 
 /* ---- names ---------------------------------------------------------------------------- */
 
 int getaddrinfo(const char *restrict host, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict list)
 {
+    struct rule *names = setting("names");
     struct addrinfo **end = list;
-    char *text = addresses, *rest = NULL;
-    int error = 0;
+    int error = fails("getaddrinfo") ? EAI_SYSTEM : 0;
 
-    if (fails("getaddrinfo"))
-        return EAI_SYSTEM;
-    if (host == NULL || addresses == NULL || strcmp(host, "many.test") != 0)
+    if (error == 0 && (names == NULL || host == NULL || strcmp(host, "many.test") != 0))
         return REAL(getaddrinfo)(host, service, hints, list);
-    for (text = strtok_r(text, ",", &rest); text != NULL && error == 0;
-         text = strtok_r(NULL, ",", &rest)) {
-        error = REAL(getaddrinfo)(text, service, hints, end);
+    for (char *name; error == 0 && (name = strsep(&names->text, ",")) != NULL;) {
+        error = REAL(getaddrinfo)(name, service, hints, end);
         while (error == 0 && *end != NULL)
             end = &(*end)->ai_next;
     }

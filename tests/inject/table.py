@@ -11,22 +11,27 @@ What reports a mistake in the program (EBADF, EFAULT, EINVAL, ENOTSOCK) is left 
 
 from __future__ import annotations
 
-import re
-
-Table = dict[str, dict[str, bool]]  # call: error: nobody may notice
+from typing import Iterator, NamedTuple
 
 
-def _read(text: str) -> Table:
-    table: Table = {}
+class Failure(NamedTuple):
+    call: str
+    error: str
+    stays: bool
+    unnoticed: bool
+    quick: bool  # also without THOROUGH=1: the first of each side, and shortages that stay
+
+
+def _read(text: str) -> Iterator[Failure]:
     for line in text.strip().replace("\\\n", " ").splitlines():
         call, _, errors = line.partition(" ")
-        unnoticed, _, reported = errors.partition("|")
-        table[call] = {**{error: True for error in unnoticed.split()},
-                       **{error: False for error in reported.split()}}
-    return table
+        for side, names in enumerate(errors.split("|")):
+            for index, name in enumerate(names.split()):
+                stays = name.endswith("+")
+                yield Failure(call, name.rstrip("+"), stays, side == 0, stays or index == 0)
 
 
-_BOTH = _read(r"""
+_BOTH = [*_read(r"""
 bind            | EACCES EADDRINUSE EADDRNOTAVAIL ENOMEM
 calloc          | ENOMEM ENOMEM+
 close           EINTR EIO ENOSPC EDQUOT |
@@ -49,14 +54,13 @@ open            EMFILE EACCES EINTR ENFILE ENOMEM ENXIO |
 pthread_create  | EAGAIN EAGAIN+ EPERM
 realloc         | ENOMEM ENOMEM+
 recv            EINTR | ECONNRESET ECONNREFUSED EHOSTUNREACH ENOMEM ENOTCONN EPIPE ETIMEDOUT
-send            EINTR | ECONNRESET EACCES EHOSTUNREACH ENOBUFS ENOMEM ENOTCONN EPIPE \
-                ETIMEDOUT
+send            EINTR | ECONNRESET EACCES EHOSTUNREACH ENOBUFS ENOMEM ENOTCONN EPIPE ETIMEDOUT
 shutdown        ENOTCONN ENOBUFS |
 signalfd        | EMFILE ENFILE ENODEV ENOMEM
 socket          | EMFILE EACCES EAFNOSUPPORT ENFILE ENOBUFS ENOMEM
-""")
+""")]
 
-SERVER = {**_BOTH, **_read(r"""
+SERVER = [*_BOTH, *_read(r"""
 accept4         ECONNABORTED EMFILE EAGAIN EHOSTDOWN EHOSTUNREACH EINTR ENETDOWN ENETUNREACH \
                 ENFILE ENOBUFS ENOMEM ENONET ENOPROTOOPT ENOSR EPERM EPROTO ETIMEDOUT |
 poll            EINTR ENOMEM |
@@ -64,26 +68,19 @@ read            EINTR |
 select          EINTR ENOMEM |
 setsockopt      ENOBUFS ENOMEM ENOPROTOOPT |
 write           EIO EAGAIN EDQUOT EFBIG EINTR ENOSPC EPERM EPIPE |
-""")}
+""")]
 
-CLIENT = {**_BOTH, **_read(r"""
+CLIENT = [*_BOTH, *_read(r"""
 poll            EINTR | ENOMEM
 read            EINTR | EIO
 select          EINTR | ENOMEM
 setsockopt      | ENOBUFS ENOMEM ENOPROTOOPT
 write           EINTR | EIO EAGAIN EDQUOT EFBIG ENOSPC EPERM EPIPE
-""")}
-
-def most_frequent(errors: dict[str, bool]) -> list[str]:
-    """Without THOROUGH=1: the first on each side of the bar, and shortages that stay."""
-    return [error for error, unnoticed in errors.items()
-            if error.endswith("+") or list(errors.values()).index(unnoticed)
-            == list(errors).index(error)]
-
+""")]
 
 # What else the programs call: it cannot fail, or it has nothing to do with the system.
-OTHER = re.compile(
-    r"_.*|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?|exit|abort|free|usleep"
-    r"|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)|sem_\w+|munmap|mallopt"
-    r"|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|gai_strerror|freeaddrinfo"
-    r"|nanosleep|tcgetsid|ioctl|clock_gettime|getenv|raise|program_invocation_short_name|std(in|out|err)|opt(ind|arg)")
+OTHER = (r"_.*|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?|exit|abort|free"
+         r"|usleep|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)|sem_\w+"
+         r"|munmap|mallopt|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|ioctl"
+         r"|gai_strerror|freeaddrinfo|nanosleep|tcgetsid|clock_gettime|getenv|raise"
+         r"|program_invocation_short_name|std(in|out|err)|opt(ind|arg)")

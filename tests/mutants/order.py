@@ -1,6 +1,5 @@
-"""A pytest plugin for mutants.py: runs the tests that are named in the file MUTANTS_ORDER, in that
-order, and writes what comes of each to MUTANTS_LOG at once, so that a run that hangs has said where.
-"""
+"""A pytest plugin for mutants.py: first the tests that are named in the file MUTANTS_ORDER, in that
+order. What comes of each is written to MUTANTS_LOG at once, so that a run that hangs says where."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-started: "set[str]" = set()
+from changes import general
 
 
 def _write(*words: object) -> None:
@@ -20,18 +19,14 @@ def _write(*words: object) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
-    if "MUTANTS_ORDER" in os.environ:
-        named = Path(os.environ["MUTANTS_ORDER"]).read_text(encoding="utf-8").splitlines()
-        rank = {name: number for number, name in enumerate(named)}
-        items[:] = sorted((item for item in items if item.nodeid in rank),
-                          key=lambda item: rank[item.nodeid])
+    names = Path(os.environ["MUTANTS_ORDER"]).read_text(encoding="utf-8").splitlines()
+    rank = {name: number for number, name in enumerate(names)}
+    items.sort(key=lambda item: rank.get(general(item.nodeid), len(rank)))
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
-    started.add(nodeid)
     _write(nodeid, "started", 0)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.nodeid in started:  # another plugin may report what is no test
-        _write(report.nodeid, report.outcome, round(report.duration, 2))
+    _write(report.nodeid, report.outcome, report.duration)

@@ -18,42 +18,38 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / ".build" / "peers"
 
 
-@dataclass(frozen=True)
-class Peer:
+class Peer(NamedTuple):
     name: str
-    command: tuple[str, ...]
-    needs: str  # a program
     package: str  # Debian's, where it comes from
-    built: bool = True
+    command: tuple[str, ...] = ()  # or it is a program that is built here
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        return (*(self.command or (str(BUILD / self.name.lower()),)), "{port}")
 
     def trouble(self) -> str:
         """Builds it. Why that cannot be done here, or nothing."""
-        if shutil.which(self.needs) is None:
-            return f"{self.needs} is missing (Debian: {self.package})"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        command = ["make", "-s", "-C", str(HERE), f"../.build/peers/{self.name.lower()}"]
-        if self.built and subprocess.run(command, env=kept, capture_output=True).returncode:
-            return f"it cannot be built here (Debian: {self.package})"
-        return ""
+        if self.command:
+            there = shutil.which(self.command[0]) is not None
+        else:
+            kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+            command = ["make", "-s", "-C", str(HERE), f"../.build/peers/{self.name.lower()}"]
+            there = subprocess.run(command, env=kept, capture_output=True).returncode == 0
+        return "" if there else f"it cannot be built or started here (Debian: {self.package})"
 
 
-PEERS = (
-    Peer("libuv", (str(BUILD / "libuv"), "{port}"), "cc", "libuv1-dev"),
-    Peer("libevent", (str(BUILD / "libevent"), "{port}"), "cc", "libevent-dev"),
-    Peer("Tokio", (str(BUILD / "tokio"), "{port}"), "cargo", "cargo librust-tokio-dev"),
-    Peer("Go", (str(BUILD / "go"), "{port}"), "go", "golang-go"),
-    Peer("Node", ("node", str(HERE / "node.js"), "{port}"), "node", "nodejs", built=False),
-    Peer("asyncio", (sys.executable, str(HERE / "asyncio_echo.py"), "{port}"), sys.executable,
-         "python3", built=False),
-)
+PEERS = (Peer("libuv", "libuv1-dev"), Peer("libevent", "libevent-dev"),
+         Peer("Tokio", "cargo librust-tokio-dev"), Peer("Go", "golang-go"),
+         Peer("Node", "nodejs", ("node", str(HERE / "node.js"))),
+         Peer("asyncio", "python3", (sys.executable, str(HERE / "asyncio_echo.py"))))
 
 if __name__ == "__main__":
     for peer in PEERS:
-        print(f"{peer.name:10}{peer.trouble() or ' '.join(peer.command)}")
+        print(f"{peer.name:10}{peer.trouble() or ' '.join(peer.start)}")

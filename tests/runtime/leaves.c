@@ -81,6 +81,7 @@ DO(a_task, start(&counts.handle, probe, probe(&counts)); turn())
 DO(a_detached_task, start(NULL, probe, probe(&counts)); turn())
 
 DO(data, check(say(&pair, "ab") == 2))
+DO(the_end_of_input, check(shutdown(pair.other, SHUT_WR) == 0))
 DO(room, check(hear(&pair) > 0))
 DO(connections, connect_to(&here); connect_to(&here))
 DO(a_message, inbox_send(&inbox, &message))
@@ -109,6 +110,11 @@ LEAF(offload, offload(work, NULL))
 LEAF(timeout, timeout(inner_sleep(at), 10000))
 LEAF(idle, tcp_idle(inner_read(at), &pair.stream, 10000))
 
+static void make_drain(union any *at)
+{
+    at->read = tcp_drain(&pair.stream, &byte, 1);
+}
+
 enum sharing { ONE, EACH_ITS_OWN, ALL };
 static const struct leaf {
     const char *name;
@@ -118,6 +124,7 @@ static const struct leaf {
     enum sharing sharing; /* for two of them: impossible; two events; the same event */
 } leaves[] = {
     {"tcp_read", a_stream, make_read, data, ALL},
+    {"tcp_drain", a_stream, make_drain, the_end_of_input, ALL},
     {"tcp_write_all", a_full_stream, make_write_all, room, ALL},
     {"tcp_accept", a_listener, make_accept, connections, ALL},
     {"tcp_idle", a_stream, make_idle, data, ALL},
@@ -296,4 +303,57 @@ static void ask_without_budget(const struct leaf *leaf)
 TEST(a_leaf_that_need_not_wait_asks_the_budget)
 {
     ask_all(ask_without_budget, ONE);
+}
+
+/* ---- beside work that uses up every turn ------------------------------------------- */
+
+struct beside {
+    struct future future;
+    struct async async;
+    struct future busy;
+};
+
+static long busy_poll(struct future *future, struct waker *waker)
+{
+    (void)future;
+    while (coop_proceed(waker, 0))
+        continue;
+    return PENDING;
+}
+
+static long beside_poll(struct future *future, struct waker *waker)
+{
+    struct beside *self = (struct beside *)future;
+    long number;
+
+    ASYNC_BEGIN;
+    AWAIT_UNTIL(number, &self->busy, &first.future);
+    ASYNC_END;
+    return number;
+}
+ASYNC_VTABLE(beside);
+
+static void ask_beside_busy_work(const struct leaf *leaf)
+{
+    static const struct future_vtable busy_vtable = {busy_poll, NULL};
+    struct beside beside = {{&beside_vtable}, {0}, {&busy_vtable}};
+    struct bell waiting = bell();
+    long number = PENDING;
+
+    leaf->make(&first);
+    coop_budget = 0; /* the work has had no turn yet, so its PENDING means nothing */
+    check(future_poll(&beside.future, &waiting.waker) == PENDING);
+    coop_budget = COOP_BUDGET;
+    check(future_poll(&beside.future, &waiting.waker) == PENDING);
+    make_it_happen(leaf);
+    for (int turns = 0; turns < 3 && number == PENDING; turns++) {
+        coop_budget = COOP_BUDGET;
+        number = future_poll(&beside.future, &waiting.waker);
+    }
+    check(number == INTERRUPTED);
+}
+
+TEST(a_leaf_beside_work_that_uses_up_every_turn_is_asked_all_the_same)
+{
+    ask_all(ask_beside_busy_work, ONE);
 }

@@ -158,3 +158,17 @@ ABORTS(block_on_inside_a_task, "block_on() inside a task")
     start(NULL, probe, probe(&one));
     turn();
 }
+
+/* ---- other threads ----------------------------------------------------------------- */
+
+static long pending(void *argument)
+{
+    (void)argument;
+    return PENDING;
+}
+
+ABORTS(an_offloaded_function_that_returns_a_number_of_the_runtime,
+       "an offloaded function returns a count or -errno")
+{
+    (void)await(offload, offload(pending, NULL));
+}

@@ -282,3 +282,27 @@ TEST(a_peer_who_reads_slowly_but_steadily_is_not_idle)
     free(much);
     pair_close(&pair);
 }
+
+/* ---- drain ------------------------------------------------------------------------- */
+
+TEST(a_limit_ends_a_drain_that_never_runs_dry)
+{
+    struct bell waiting = bell();
+    long result = PENDING;
+
+    pair_open_tcp(&pair);
+    struct tcp_read drain = tcp_drain(&pair.stream, buffer, sizeof buffer);
+    struct timeout limit = timeout(&drain.future, 100);
+    check(future_poll(&limit.future, &waiting.waker) == PENDING);
+    pass(101);
+    for (int turns = 0; turns < 5 && result == PENDING; turns++) {
+        static const char flood[COOP_BUDGET];
+        check(send(pair.other, flood, sizeof flood, 0) == sizeof flood);
+        (void)await(sleep, sleep_for(2)); /* it arrives, and the limit is over */
+        coop_budget = COOP_BUDGET;
+        result = future_poll(&limit.future, &waiting.waker);
+        check(result != PENDING || pair.stream.source.ready & READABLE);
+    }
+    check(result == TIMED_OUT);
+    pair_close(&pair);
+}

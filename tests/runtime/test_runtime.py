@@ -22,6 +22,7 @@ import pytest
 
 from harness import proc
 from harness.chapters import CHAPTERS, Chapter, building_place, mirror, needs_sanitizer
+from harness.machine import needs_64_bits
 
 CHAPTER = CHAPTERS[4]
 HERE = Path(__file__).parent
@@ -68,6 +69,7 @@ def build(target: str, san: str = "", chapter: Path = CHAPTER.directory, key: st
           flags: str = "") -> Path:
     """The program `unit` or `exhaustive`, made by the Makefile beside this file."""
     needs_sanitizer(san)
+    needs_64_bits("the tests of the runtime")
     out = building_place() / "runtime" / (key or san or "plain")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as place:  # others may run what stands in `out`
@@ -196,7 +198,7 @@ BUGS = (
         ("self->length -= (size_t)sent", "self->length = 0"),)),
     Bug("what a write could not send is not copied", "two-peers", "wrong byte", "net.c", (
         ("return keep_rest(self) ? PENDING", "return (void)keep_rest, true ? PENDING"),)),
-    Bug("a used-up budget wakes nobody", "much-to-say", "WRONG", "task.h", (
+    Bug("a used-up budget wakes nobody", "much-to-say", "WRONG", "future.h", (
         ("    waker->wake(waker);\n    return false;", "    (void)waker;\n    return false;"),)),
     Bug("the loop sleeps while a task is in the queue", "much-to-say", SLEEPS, "runtime.c", (
         ("wait_for_events(busy || root.woken)", "wait_for_events(((void)busy, root.woken))"),)),

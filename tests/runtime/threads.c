@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "unit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -189,4 +190,28 @@ TEST(two_threads_have_a_runtime_each_and_share_nothing)
         check(await(sleep, sleep_for(1)) == 0);
     (void)pthread_join(thread, NULL);
     check(!stop_requested());
+}
+
+/* ---- no descriptor left open ------------------------------------------------------- */
+
+static int lowest_free_descriptor(void)
+{
+    int fd = dup(STDERR_FILENO);
+    (void)close(fd);
+    return fd;
+}
+
+/* Without a runtime there is no epoll to register with. */
+TEST(an_inbox_or_an_offload_that_cannot_be_registered_leaves_no_descriptor_open)
+{
+    struct bell waiting = bell();
+    struct offload work = offload(answer, NULL);
+
+    runtime_close();
+    int before = lowest_free_descriptor();
+    check(inbox_open(&inbox) == -EBADF);
+    check(future_poll(&work.future, &waiting.waker) == -EBADF);
+    check(lowest_free_descriptor() == before);
+    inbox_close(&inbox); /* does nothing */
+    check(runtime_open() == 0);
 }

@@ -3,13 +3,10 @@ its listener, echoes what has been sent, ends each connection in order, and exit
 
 from __future__ import annotations
 
-import random
 import select
 import signal
 import subprocess
-import threading
 import time
-from typing import Iterator, Optional
 
 import pytest
 
@@ -18,14 +15,13 @@ from harness.chapters import Chapter, program
 from harness.client import MIB, random_bytes
 from harness.machine import THOROUGH, needs_backlog
 from harness.proc import PATIENCE
-from harness.server import Server
-from harness.story import Story
 
 ours = pytest.mark.ours_only("what Ctrl-C does")
 clean = pytest.mark.promise("clean_end")
 each_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM],
                                       ids=lambda number: number.name)
 served = pytest.mark.fault(15, happened="ends in order")
+nobody_waits = pytest.mark.no_inject("an accept that reports EAGAIN says so", "eagain")
 LIMIT = 5.0  # seconds of running time after which connections are cut, by the contract
 
 
@@ -40,24 +36,22 @@ def test_a_signal_ends_the_server_at_once(server, number):
 
 
 @clean
-@each_signal
-def test_idle_clients_see_an_orderly_end(server, number):
+def test_idle_clients_see_an_orderly_end(server):
     """Before the server has come to its limit: a stuck client, which reads after them, still
     gets all."""
     stuck, *idle = server.crowd(4)
     idle[0].say(b"and I spoke")
     stuck.fill()
-    server.signal(number)
+    server.signal(signal.SIGTERM)
     for client in idle:
         client.expect_end()
-        client.close()
     stuck.expect_end()
-    stuck.close()
     server.expect_exit(0)
 
 
 @clean
 @pytest.mark.fault(58, happened="all of it echoed")
+@nobody_waits
 @pytest.mark.parametrize("count", [1, 300])
 def test_what_was_sent_before_the_signal_comes_back(server, story, count):
     """All of it has happened when the server looks: connections wait in the backlog, bytes in
@@ -70,7 +64,6 @@ def test_what_was_sent_before_the_signal_comes_back(server, story, count):
         crowd.send_each(random_bytes(1, 20_000))
         server.signal(signal.SIGTERM)
     early.expect_end()
-    early.close()
     crowd.expect_end()
     server.expect_exit(0)
 
@@ -81,7 +74,7 @@ def test_a_transfer_goes_on_to_its_end(server, story):
     """The client always sends more before it reads more, so that it never seems to be done."""
     client = server.client()
     client.fill()
-    server.signal(signal.SIGTERM)
+    server.signal(signal.SIGINT)
     rest = random_bytes(15, MIB)  # on a busy machine, too, done within the limit
     story.tell(f"{client.name} went on: 1 MiB more, reading as little as possible meanwhile")
     done = 0
@@ -91,28 +84,16 @@ def test_a_transfer_goes_on_to_its_end(server, story):
             client.take(65536)
     client.half_close()
     client.expect_end()
-    client.close()
     server.expect_exit(0)
 
 
 @clean
 @pytest.mark.fault(66, happened="all of it echoed")
-def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(server, story):
-    client = server.client()
-    client.fill()
-    server.signal(signal.SIGTERM)
-    story.tell("then nothing happened for some ticks of the server's closing time")
-    time.sleep(1.5 if THOROUGH else 0.6)
-    client.expect_end()
-    client.close()
-    server.expect_exit(0)
-
-
-@clean
 @pytest.mark.fault(67, happened="taken as one")
-def test_a_signal_that_is_delivered_twice_is_one(server):
-    """As timeout(1), npm and others do it: to the process, and to its group. Twice at once
-    would be one for the kernel, too; so the second comes when the server has seen the first."""
+def test_a_client_stuck_at_the_signal_gets_everything_when_it_reads(server, story):
+    """The signal is delivered twice, as timeout(1), npm and others do it: to the process, and
+    to its group. Twice at once would be one for the kernel, too; so the second comes when the
+    server has seen the first."""
     client = server.client()
     client.fill()
     first = time.monotonic()
@@ -120,28 +101,26 @@ def test_a_signal_that_is_delivered_twice_is_one(server):
     server.expect_closed_listener()
     if time.monotonic() - first < 0.4:  # else, on a busy machine, it would be a second one
         server.signal(signal.SIGTERM)
+    story.tell("then nothing happened for some ticks of the server's closing time")
+    time.sleep(1.5 if THOROUGH else 0.4)
     client.expect_end()
-    client.close()
     server.expect_exit(0)
 
 
 @clean
-def test_a_second_signal_ends_it_at_once(server, story):
+def test_a_second_signal_ends_it_at_once(start_server, story):
     """Unless it follows the first within half a second."""
-    client = server.client()
-    client.fill()
+    server = start_server(clock=2)
+    server.client().fill()
     server.signal(signal.SIGTERM)
     server.expect_closed_listener()
-    time.sleep(0.7)
+    time.sleep(0.7 / server.clock)
     server.signal(signal.SIGTERM)
-    try:
-        server.ended = server.process.wait(LIMIT - 2)
-    except subprocess.TimeoutExpired:
-        story.fail("the server to end at once", "it still waits for the client")
-    story.check(server.ended != 0, "an exit status that shows the haste", "it is 0")
+    story.check(server.wait() != 0, "an exit status that shows the haste", "it is 0")
 
 
 @clean
+@nobody_waits
 @pytest.mark.fault(4, happened="ends in order")
 def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(server, story):
     """To close a socket with unread bytes in it is a reset, which destroys the echo that is
@@ -155,7 +134,6 @@ def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(server, story):
         client.give(b"by the way..")
         time.sleep(0.02)
     client.expect_end(may_miss=5 * 12)
-    client.close()
     server.expect_exit(0)
 
 
@@ -163,18 +141,15 @@ def test_a_client_that_goes_on_talking_loses_no_echo_to_a_reset(server, story):
 @pytest.mark.fault(17, happened="ends")
 def test_a_signal_in_the_first_milliseconds_always_ends_it(chapter, story):
     """Between a check for the signal and the sleep there must be no gap to lose it in."""
-    path, dice = program(chapter, "server"), random.Random(17)
-    for _ in range(200 if THOROUGH else 12):
-        delay = dice.uniform(0, 0.05)
-        process = proc.start([str(path), "--port", "0"], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
+    command = [str(program(chapter, "server")), "--port", "0"]
+    for ms in range(0, 50, 1 if THOROUGH else 4):
+        process = proc.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            time.sleep(delay)
+            time.sleep(ms / 1000)
             process.send_signal(signal.SIGTERM)
             status = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            story.fail(f"SIGTERM {delay * 1000:.1f} ms after the start to end the server",
-                       "the server runs on")
+            story.fail(f"SIGTERM {ms} ms after the start to end the server", "it runs on")
         finally:
             proc.end(process)
         story.check(status in (0, -signal.SIGTERM), "exit status 0 or SIGTERM", f"it is {status}")
@@ -189,7 +164,6 @@ def test_a_restart_on_the_same_port_works_at_once(start_server):
     first.signal(signal.SIGKILL)
     first.expect_exit(-signal.SIGKILL)
     client.expect_end()
-    client.close()
     start_server(port=first.port).serves_a_new_client()
 
 
@@ -229,87 +203,24 @@ def test_a_signal_that_was_ignored_at_start_stays_ignored(start_server, chapter)
     server.expect_exit(_end_of(chapter, signal.SIGTERM))
 
 
-# ---- the limit -------------------------------------------------------------------------------
-
-class Evening:
-    """Two servers that were told to end while a client was stuck. The first one runs into its
-    limit. The second is stopped (SIGSTOP) all that time: its limit does not pass."""
-
-    def __init__(self, chapter: Chapter) -> None:
-        self.limited, self.stopped = (Server(chapter, Story()) for _ in range(2))
-        self.began = self.seconds = 0.0
-        self.trouble: Optional[BaseException] = None
-        self._waiting = threading.Thread(target=self._wait, daemon=True)
-
-    def begin(self) -> None:
-        try:
-            self._begin()
-        except pytest.fail.Exception as trouble:  # which belongs to the two tests at the end
-            self.trouble = trouble
-
-    def _begin(self) -> None:
-        for server in (self.limited, self.stopped):
-            server.wait_until_ready().client().fill()
-        self.limited.client().say(b"I stay")
-        self.stopped.signal(signal.SIGTERM)
-        self.stopped.expect_closed_listener()
-        self.stopped.pause()
-        self.began = time.monotonic()
-        self.limited.signal(signal.SIGTERM)
-        self._waiting.start()
-
-    def _wait(self) -> None:
-        self.limited.process.wait()
-        self.seconds = time.monotonic() - self.began
-
-    def go_to_its_end(self) -> None:
-        if self.trouble:
-            raise self.trouble
-        self._waiting.join(LIMIT + PATIENCE)
-        time.sleep(max(0, self.began + LIMIT + 1 - time.monotonic()))
-
-    def stop(self) -> None:
-        self.limited.stop()
-        self.stopped.stop()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def evenings(request: pytest.FixtureRequest) -> Iterator[dict[Chapter, Evening]]:
-    """They go on while the other tests of this file run: six seconds of waiting."""
-    found = {chapter: Evening(chapter) for chapter in
-             {item.callspec.params["chapter"] for item in request.session.items
-              if getattr(item, "originalname", "") in (NOT_FINISHED, STOPPED)
-              and not item.get_closest_marker("skip")}}
-    for evening in found.values():
-        evening.begin()
-    yield found
-    for evening in found.values():
-        evening.stop()
-
-
-@ours
-@clean
-def test_connections_that_do_not_finish_are_cut_after_five_seconds(chapter, evenings):
-    """One never reads, the other never ends."""
-    evening = evenings[chapter]
-    evening.go_to_its_end()
-    evening.limited.story.check(evening.seconds > LIMIT - 1, "the end after about 5 seconds",
-                                f"it came after {evening.seconds:.1f} seconds (0: not at all)")
-    evening.limited.expect_exit(0)
-
-
 @ours
 @clean
 @pytest.mark.fault(59, happened="served")
-def test_time_in_which_it_was_stopped_does_not_count(chapter, evenings):
-    evenings[chapter].go_to_its_end()
-    server = evenings[chapter].stopped
-    server.resume()
-    client = server.clients[0]
+def test_connections_are_cut_after_five_seconds_of_running_time(start_server, story):
+    """Of two servers one runs into its limit. The other is stopped (SIGSTOP) all that time."""
+    limited, stopped = (start_server(clock=5) for _ in range(2))
+    client = stopped.client(receive_buffer=16 * 1024)
+    client.fill()
+    stopped.signal(signal.SIGTERM)
+    stopped.expect_closed_listener()
+    with stopped.paused():
+        limited.client(receive_buffer=16 * 1024).fill()
+        limited.client().say(b"I stay")
+        limited.signal(signal.SIGTERM)
+        began = time.monotonic()
+        limited.expect_exit(0)
+        seconds = (time.monotonic() - began) * limited.clock
+        story.check(seconds > LIMIT - 1, "the end after about 5 seconds",
+                    f"it came after {seconds:.1f} seconds")
     client.expect_end()
-    client.close()
-    server.expect_exit(0)
-
-
-NOT_FINISHED = test_connections_that_do_not_finish_are_cut_after_five_seconds.__name__
-STOPPED = test_time_in_which_it_was_stopped_does_not_count.__name__
+    stopped.expect_exit(0)

@@ -39,12 +39,3 @@ def test_a_whole_conversation_before_the_server_looks_is_served(server):
         client.send(b"connected, sent, ended")
         client.half_close()
     client.expect_end()
-
-
-def test_many_end_their_sending_side_at_once(server, story):
-    crowd = server.crowd(20)
-    with story.summed_up("each of the 20 sent 10,000 bytes and ended its sending side"):
-        for number, client in enumerate(crowd):
-            client.send(random_bytes(number, 10_000))
-            client.half_close()
-    crowd.expect_end()

@@ -5,39 +5,29 @@ What becomes of each single call that fails is tried in tests/inject."""
 from __future__ import annotations
 
 import errno
-from typing import Callable
+from pathlib import Path
 
 import pytest
 
 import inject
 from harness import proc
-from harness.chapters import COMPILER
-from harness.client import fill
-from harness.machine import error_words
+from harness.client import MIB, Crowd, fill
+from harness.machine import error_words, library
 from harness.proc import PATIENCE
-from harness.server import Server
-
-StartServer = Callable[..., Server]
-
-MIB = 1 << 20
 
 
 @pytest.mark.fault(10, happened="waits, then served")
-def test_without_descriptors_connections_wait_and_none_is_lost(start_server, story, chapter):
-    server = start_server(shell="" if chapter.is_foreign else "ulimit -n 16")
-    if chapter.is_foreign:
-        server.leave_descriptors(10)
+def test_without_descriptors_connections_wait_and_none_is_lost(server, story):
+    server.allow_descriptors(10)
     crowd = server.crowd(30)
     with story.summed_up("each of them sent a message"):
         for number, client in enumerate(crowd):
             client.send(b"client %d of 30" % number)
     story.check(crowd[0].hears(PATIENCE), "an echo for the first of them", "none came")
     server.expect_idle("while there are more clients than descriptors")
-    story.check(len(server.errors.bytes) < 4096, "a line about it on stderr, not a flood",
-                f"it has written {len(server.errors.bytes)} bytes")
-    with story.summed_up("the first 20 of them closed"):
-        for client in crowd[:20]:
-            client.close()
+    story.check(len(server.errors.text) < 4096, "a line about it on stderr, not a flood",
+                f"it has written {len(server.errors.text)} bytes")
+    Crowd(crowd[:20]).close()
     with story.summed_up("the last 10 read their echoes and finished, one after the other"):
         for client in crowd[20:]:
             client.hear()
@@ -47,10 +37,11 @@ def test_without_descriptors_connections_wait_and_none_is_lost(start_server, sto
 
 @pytest.mark.ours_only("the line on stderr")
 @pytest.mark.promise("at_once")
+@pytest.mark.no_inject("an accept that reports EAGAIN ends it", "eagain")
 def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(start_server, story):
-    """It lasts for many back-offs of 100 ms. (A thread that starts may hold a descriptor for
+    """It lasts for four back-offs of 100 ms. (A thread that starts may hold a descriptor for
     a moment, in libc, so that one shortage begins twice.)"""
-    server = start_server(shell="ulimit -n 16")
+    server = start_server(shell="ulimit -n 16", clock=4)
     line = f"Failed to accept; err = {error_words(errno.EMFILE)}; trying again"
     for which in ("the shortage", "the next shortage"):
         before = len(server.errors.lines)
@@ -59,7 +50,7 @@ def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(star
         story.check(begun, f"'{line}' on stderr at {which}", "nothing came")
         server.expect_idle("while there are more clients than descriptors")
         settled = len(server.errors.lines)
-        server.expect_idle("once more", seconds=0.4)
+        server.expect_idle("once more", seconds=0.4 / server.clock)
         story.check(len(server.errors.lines) == settled and set(server.errors.lines) == {line},
                     f"no other line on stderr while {which} lasts",
                     f"what came is:\n{server.errors.text}")
@@ -86,9 +77,7 @@ def test_an_accept_that_fails_for_once_ends_nothing(start_server, story, errors)
     server = start_server(env=inject.environment(" ".join(rules)))
     with server.paused():
         crowd = server.crowd(5)
-        with story.summed_up("each of them said hello"):
-            for number, client in enumerate(crowd):
-                client.send(b"hello from %d" % number)
+        crowd.send_each(b"hello")
     crowd.finish()
     server.serves_a_new_client()
 
@@ -99,33 +88,24 @@ def test_an_accept_that_fails_for_once_ends_nothing(start_server, story, errors)
 def test_without_threads_a_connection_is_turned_away_and_the_next_is_served(start_server, story):
     server = start_server(shell="ulimit -v 64000")
     server.serves_a_new_client()
-    turned_away, crowd = False, []
+    turned_away, crowd = False, Crowd()
     with story.summed_up("clients came and stayed, each with a byte, until one was turned away"):
         while not turned_away and len(crowd) < 2000:
             crowd.append(server.client())
             turned_away = not crowd[-1].is_served()
     story.check(turned_away, "64 MB not to be enough for 2,000 threads", "they were")
     server.errors.expect_something()
-    with story.summed_up(f"the {len(crowd)} clients left"):
-        for client in crowd:
-            client.close()
+    crowd.close()
     server.expect_threads(at_most=1)
     server.serves_a_new_client()
 
 
 @pytest.mark.promise("many_threads")
 @pytest.mark.no_sanitizer("both want to be loaded first")
-def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(
-        start_server, story, tmp_path):
+def test_a_library_with_much_memory_for_each_thread_overflows_no_stack(start_server):
     """glibc takes what libraries declare as thread-local from the stack of each thread."""
-    source = tmp_path / "library.c"
-    source.write_text('__thread char much[120 * 1024] __attribute__((tls_model("initial-exec")));')
-    library = source.with_suffix(".so")
-    proc.run([*COMPILER, "-shared", "-fPIC", str(source),
-              "-o", str(library)], within=60)
-    story.check(library.exists(), "to make a library with 120 KiB of thread-local memory",
-                "the compiler could not")
-    server = start_server(env={"LD_PRELOAD": str(library)})
+    source = Path(__file__).with_name("much.c")
+    server = start_server(env={"LD_PRELOAD": str(library(source))})
     client = server.client()
     client.say(b"x" * MIB)
     client.finish()
@@ -143,7 +123,7 @@ def test_the_memory_of_a_stuck_crowd_goes_back_to_the_system(start_server, story
     before = server.resident()
     crowd = server.crowd(300, receive_buffer=4096)
     with story.summed_up("each of the 300 sent until no more was taken, and read nothing"):
-        fill(crowd, 64 * MIB, quiet=0.1)
+        fill(crowd)
     kept = server.resident() - before
     story.check(kept > 8 * MIB, "the server to keep megabytes of echoes",
                 f"it keeps {kept >> 10} KiB: this proves nothing")

@@ -24,16 +24,11 @@ SMALL = 16 * 1024
 def test_memory_stays_bounded_when_nobody_reads(server, story):
     server.serves_a_new_client()
     before = server.resident()
-    sent = fill(server.crowd(8, receive_buffer=SMALL), limit=32 * MIB, quiet=0.1)
+    sent = fill(server.crowd(8, receive_buffer=SMALL), limit=32 * MIB)
     story.tell(f"the 8 sent {sent // MIB} MiB in all and read nothing")
     growth = server.resident() - before
     story.check(growth < 24 * MIB, "the server to stop reading when it cannot write",
                 f"its memory grew by {growth // MIB} MiB: it keeps whatever comes")
-
-
-def test_a_client_that_never_reads_costs_no_cpu(server):
-    server.client(receive_buffer=SMALL).fill()
-    server.expect_idle("while a client reads nothing")
 
 
 @pytest.mark.promise("event_loop")
@@ -59,7 +54,8 @@ def test_a_stuck_connection_causes_no_wasted_calls(start_server, story, tmp_path
 @pytest.mark.fault(9)
 @pytest.mark.wall("01-blocking", "its only thread sleeps in the write to the first client")
 def test_a_client_that_never_reads_holds_up_nobody(server, story):
-    server.client(receive_buffer=SMALL).fill(quiet=0.5)
+    server.client(receive_buffer=SMALL).fill()
+    server.expect_idle("while a client reads nothing")
     other = server.client()
     other.send(b"I read my echoes")
     story.check_wall(server.answers_at_once(other),

@@ -285,7 +285,7 @@ def draw_five(traces: dict[str, str]) -> str:
                 told.append(words)
             top += 22
         top += 8
-    height = top + 22
+    height = top + 44
     said = ["Hush", "Blink", "Drip", "Drip", "Drip", ""]
     axis = "".join(f'<text class="m" x="{x(at):.0f}" y="18">{who}</text>'
                    f'<text class="q m" x="{x(at):.0f}" y="36">{at}{" s" if at == 5 else ""}</text>'
@@ -293,7 +293,8 @@ def draw_five(traces: dict[str, str]) -> str:
     foot = (f'<rect class="asleep" x="8" y="{top - 3}" width="22" height="16" rx="3"/>'
             f'<text class="q" x="37" y="{top + 10}">a thread sleeps</text>'
             f'<rect class="work" x="160" y="{top - 5}" width="3" height="20"/>'
-            f'<text class="q" x="170" y="{top + 10}">it wakes up</text>')
+            f'<text class="q" x="170" y="{top + 10}">it wakes up</text>'
+            f'<text class="q" x="8" y="{top + 32}">At 4 s Hush leaves as well, at 5 s Drip.</text>')
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 {height}" role="img" '
         'aria-labelledby="t d">', '<title id="t">One evening, five ways of waiting</title>',
