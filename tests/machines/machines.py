@@ -39,9 +39,9 @@ HOURS = 2  # after which a command that does not end is ended
 # The first command of the README, and what a reader sees in the second terminal.
 SERVE = r"""
 make 05-async-tasks || exit
-./server >/tmp/server.log 2>&1 & server=$!
+$EMULATOR ./server >/tmp/server.log 2>&1 & server=$!
 for try in $(seq 100); do grep -q listening /tmp/server.log && break; sleep 0.1; done
-./client >/tmp/client.log 2>&1; cat /tmp/server.log /tmp/client.log
+$EMULATOR ./client >/tmp/client.log 2>&1; cat /tmp/server.log /tmp/client.log
 kill $server; wait $server
 grep -qx "Received echo from server: 'Hello, Tokio!'" /tmp/client.log
 """
@@ -126,6 +126,7 @@ class Root:
             line for line in proxies.splitlines(True)
             if re.match(r"Acquire::(https?::|Check)", line)))
         shutil.copy("/etc/resolv.conf", base / "etc/resolv.conf")
+        (base / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         self._done(base, True)
 
     def run(self, lower: list[Path], upper: Path, command: str, network: bool = False,
@@ -150,7 +151,10 @@ class Root:
         home = "/root" if user == "root" else f"/home/{user}"
         proxies = " ".join(f"{name}={shlex.quote(value)}" for name, value in os.environ.items()
                            if name.lower().endswith("_proxy"))
-        lines += [f"exec chroot --userspec={user}:{user} {root} env -i HOME={home} TERM=dumb "
+        # Not a mere chroot, in which the kernel allows nobody a user namespace.
+        lines += [f"cd {root}", "mkdir -p .outside", "pivot_root . .outside",
+                  "umount -l /.outside", "rmdir /.outside",
+                  f"exec chroot --userspec={user}:{user} / env -i HOME={home} TERM=dumb "
                   f"LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
                   f" {proxies} DEBIAN_FRONTEND=noninteractive bash -c {shlex.quote(inner)}"]
         words = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]

@@ -54,7 +54,8 @@ OTHERS = [
     Row("arm64 (qemu-user), 05", "trixie",
         ("gcc", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "python3-pytest",
          "qemu-user-static"),
-        env="export CC=aarch64-linux-gnu-gcc LDFLAGS=-static TEST_PATIENCE=60",
+        env="export CC=aarch64-linux-gnu-gcc LDFLAGS=-static TEST_PATIENCE=60 "
+            "EMULATOR=qemu-aarch64-static",
         suite="tests/with-pytest tests/server --promise clean_end "
               "--server 'qemu-aarch64-static ./05-async-tasks/server --port {port}'"),
     Row("a path with a space and an umlaut", "bookworm", place="/home/reader/mein Döschen/echo"),
