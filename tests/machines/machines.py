@@ -253,7 +253,8 @@ def _count(outcome: Outcome, report: Path) -> None:
         else:
             outcome.passed += 1
     outcome.notes += [f"{count} {reason}" for reason, count in reasons.most_common()
-                      if "THOROUGH" not in reason]
+                      if "THOROUGH" not in reason and "only for this project" not in reason
+                      and "not promised by" not in reason]
 
 
 # ---- the table -----------------------------------------------------------------------------

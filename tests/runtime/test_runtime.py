@@ -141,10 +141,17 @@ def warnings_of(compiler: str, level: str, *more: str) -> str:
                     cwd=CHAPTER.directory, stderr=subprocess.STDOUT).stdout or ""
 
 
+def gcc_version() -> int:
+    said = proc.run(["gcc", "-dumpversion"]).stdout if shutil.which("gcc") else ""
+    return int(said.split(".")[0] or 99)
+
+
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @each(MISTAKES)
 def test_a_compiler_finds(name: str, compiler: str, level: str) -> None:
+    if compiler == "gcc" and level == "-O0" and gcc_version() < 12:
+        pytest.skip("at -O0 only gcc 12 and newer find it")
     assert warnings_of(compiler, level, EXAMPLES) == ""
     assert re.search(r"warning:|error:", warnings_of(compiler, level, EXAMPLES, f"-D{name}"))
 

@@ -95,7 +95,7 @@ def test_a_client_that_floods_after_our_end_is_cut_at_last(start_server, story):
         "LD_PRELOAD": str(library(Path(__file__).with_name("flooded.c")))})
     descriptors = server.descriptors()
     client = server.client()
-    client.expect_end()
+    client.expect_end(close=False)
     client.send(b"flood")
     story.tell("from now on each read of the server filled its buffer")
     server.expect_descriptors(at_most=descriptors)
