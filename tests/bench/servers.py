@@ -61,7 +61,8 @@ def choose(chapters: list[str], peers: bool, foreign: str) -> list[Server]:
 def machine() -> dict[str, str]:
     cpu = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
            if line.startswith("model name")]
-    compiler = subprocess.run([os.environ.get("CC") or "cc", "--version"], text=True, check=False,
+    version = [*shlex.split(os.environ.get("CC") or "cc"), "--version"]
+    compiler = subprocess.run(version, text=True, check=False,
                               stdout=subprocess.PIPE).stdout.split("\n")[0]
     return {"processor": cpu[0] if cpu else os.uname().machine,
             "cores": str(len(os.sched_getaffinity(0))),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from errno import EMFILE
+
 import pytest
 
 from harness import proc
+from harness.machine import error_words
 from harness.peer import CHUNK, Conversation, echo
 from harness.visits import alters
 
@@ -64,7 +67,7 @@ def test_the_echo_of_another_connection_is_noticed(start_client, start_peer):
 
 def test_with_too_few_descriptors_it_reports_what_it_could_do(start_client, start_peer, story):
     client = start_client("--guests", 50, peer=start_peer(echo), shell="ulimit -n 16")
-    client.expect_failure("Too many open files")
+    client.expect_failure(error_words(EMFILE))
     found = client.expect_report(r"50 guests, (\d+) echoes, (\d+) errors")
     echoes, errors = int(found[1]), int(found[2])
     story.check(echoes + errors == 50 and echoes > 5, "each of the 50 counted, with an echo or "

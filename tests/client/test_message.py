@@ -71,7 +71,7 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(start_client, story
     client = start_client(*words)
     client.expect_exit(2)
     first, *usage = client.err.splitlines()
-    named = words[0] if words[0].startswith("--") else words[-1].lstrip("-") or "-"
+    named = (words[0] if words[0].startswith("--") else words[-1]).lstrip("-") or "-"
     story.check(first.startswith("client: ") and named in first,
                 f"a first line that begins with 'client: ' and names {named}", f"it is: {first}")
     story.check(usage and usage[0].startswith("Usage: client "), "the usage behind it",

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -70,14 +71,32 @@ VARIANTS = {
     "stress": "-O2 -g -DSTRESS",  # of 05: one-byte transfers, one call a turn, needless wakes
 }
 VARIANT = os.environ.get("SAN", "") or "plain"  # SAN=address pytest tests/
+COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]  # of programs and libraries
 
 
 def program(chapter: Chapter, name: str, variant: str = VARIANT) -> Path:
     """The path of ./server or ./client of a copy of the chapter, built if need be."""
+    if variant != VARIANT:
+        needs_sanitizer(variant)
     directory, trouble = _build(chapter.directory, variant)
     if trouble:
         pytest.fail(trouble, pytrace=False)
     return directory / name
+
+
+def needs_sanitizer(variant: str) -> None:
+    if variant in ("address", "thread") and _trouble_with(variant):
+        pytest.skip(f"{' '.join(COMPILER)} has no sanitizer: {_trouble_with(variant)}")
+
+
+@lru_cache(maxsize=None)
+def _trouble_with(variant: str) -> str:
+    """The last that an empty program said, built so, or its compiler; nothing if all is well."""
+    with tempfile.TemporaryDirectory() as place:
+        made = proc.run(["sh", "-c", 'echo "int main(void) { return 0; }" | "$@" && ./a.out',
+                         "sh", *COMPILER, *VARIANTS[variant].split(), "-xc", "-"],
+                        cwd=place, within=60)
+    return (made.stderr.splitlines() or ["it fails"])[-1] if made.returncode != 0 else ""
 
 
 @lru_cache(maxsize=None)
@@ -109,6 +128,11 @@ def building_place() -> Path:
     """tests/.build, or, where that cannot be written, a place in /tmp for this run."""
     if os.access(REPOSITORY / "tests", os.W_OK):
         return REPOSITORY / "tests" / ".build"
+    return private_place()
+
+
+@lru_cache(maxsize=None)
+def private_place() -> Path:
     place = tempfile.mkdtemp(prefix="chapters-")
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     return Path(place)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,8 @@ def environment(rules: str, note: str = "") -> dict[str, str]:
         return {}
     if VARIANT != "plain":
         pytest.skip("a sanitizer and inject.c both want to be the first library")
-    if platform.libc_ver()[0] != "glibc":
+    if not machine.libc_is_glibc():
         pytest.skip("inject.c replaces calls of glibc, and here is another libc")
+    machine.needs_64_bits("the rules of inject.c")
     library = machine.library(Path(__file__).with_name("inject.c"))
     return {"LD_PRELOAD": str(library), "INJECT": rules, "INJECT_NOTE": note}

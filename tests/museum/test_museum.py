@@ -4,7 +4,6 @@ same tests."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import proc
-from harness.chapters import CHAPTERS, building_place, locked, program
+from harness.chapters import CHAPTERS, COMPILER, building_place, locked, program
 from museum import pieces
 from museum.pieces import MUSEUM, PIECES, REPOSITORY, Piece
 
@@ -54,8 +53,7 @@ def built(piece: Piece) -> Path:
     with locked(home / "lock"):
         inputs = (piece.source, MUSEUM / "right.h")
         if not to.exists() or to.stat().st_mtime < max(path.stat().st_mtime for path in inputs):
-            compiler = os.environ.get("CC") or "cc"
-            made = proc.run([compiler, *FLAGS, str(piece.source), "-o", str(to)], within=120)
+            made = proc.run([*COMPILER, *FLAGS, str(piece.source), "-o", str(to)], within=120)
             assert made.returncode == 0, made.stderr
     return to
 

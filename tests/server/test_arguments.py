@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
+from errno import EADDRINUSE, EMFILE
 from typing import Any
 
 import pytest
 
 import inject
 from harness.chapters import Chapter
-from harness.machine import needs_address, needs_root
+from harness.machine import error_words, needs_address, needs_root
 from harness.server import Server
 from harness.story import Story
 
@@ -67,7 +67,8 @@ def test_bad_arguments_are_refused_with_a_line_and_the_usage(chapter, story, arg
 @pytest.mark.fault(43, happened="in use: exit 1")
 def test_a_port_in_use_is_reported_with_the_way_out(server, chapter, story):
     failed = run(chapter, story, "--port", str(server.port))
-    expect_failure(failed, f"bind 127.0.0.1:{server.port}: Address already in use", lines=2)
+    expect_failure(failed, f"bind 127.0.0.1:{server.port}: {error_words(EADDRINUSE)}",
+                   lines=2)
     story.check("--port" in failed.errors.lines[1], "a second line that names --port",
                 "there is another")
     server.serves_a_new_client()
@@ -104,7 +105,7 @@ def test_too_few_descriptors_to_start_are_reported(chapter, story, descriptors):
 @pytest.mark.promise("runtime")
 def test_too_few_descriptors_for_the_workers_are_reported(chapter, story):
     failed = run(chapter, story, "--workers", "64", port=0, shell="ulimit -n 16")
-    expect_failure(failed, "Too many open files")
+    expect_failure(failed, error_words(EMFILE))
 
 
 # ---- hosts ---------------------------------------------------------------------------------
@@ -153,5 +154,5 @@ def test_without_options_it_is_127_0_0_1_8080(start_server, network):
 def test_a_worker_that_cannot_start_is_reported(chapter, story):
     """The first epoll instance is the main thread's."""
     failed = run(chapter, story, "--workers", "2",
-                 env=inject.environment(f"epoll_create1:{errno.EMFILE}@3"))
+                 env=inject.environment(f"epoll_create1:{EMFILE}@3"))
     expect_failure(failed, "worker 2: Too many open files")

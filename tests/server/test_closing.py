@@ -13,7 +13,7 @@ import pytest
 from harness import proc
 from harness.chapters import Chapter, program
 from harness.client import MIB, random_bytes
-from harness.machine import THOROUGH
+from harness.machine import THOROUGH, needs_backlog
 from harness.proc import PATIENCE
 
 ours = pytest.mark.ours_only("what Ctrl-C does")
@@ -58,6 +58,7 @@ def test_idle_clients_see_an_orderly_end(server):
 def test_what_was_sent_before_the_signal_comes_back(server, story, count):
     """All of it has happened when the server looks: connections wait in the backlog, bytes in
     the sockets, and then there is the signal."""
+    needs_backlog(count)
     early = server.client()
     with server.paused():
         early.send(random_bytes(0, 20_000))

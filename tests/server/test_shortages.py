@@ -12,7 +12,7 @@ import pytest
 import inject
 from harness import proc
 from harness.client import MIB, Crowd, fill
-from harness.machine import library
+from harness.machine import error_words, library
 from harness.proc import PATIENCE
 
 
@@ -42,7 +42,7 @@ def test_a_shortage_is_reported_when_it_begins_and_not_again_while_it_lasts(star
     """It lasts for four back-offs of 100 ms. (A thread that starts may hold a descriptor for
     a moment, in libc, so that one shortage begins twice.)"""
     server = start_server(shell="ulimit -n 16", clock=4)
-    line = "Failed to accept; err = Too many open files; trying again"
+    line = f"Failed to accept; err = {error_words(errno.EMFILE)}; trying again"
     for which in ("the shortage", "the next shortage"):
         before = len(server.errors.lines)
         crowd = server.crowd(30)
