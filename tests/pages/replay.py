@@ -43,7 +43,7 @@ from pages.page import Page
 PROMPT = "\x1e"
 ABOUT = "\x1f"  # before a shown line: its numbers are examples
 KEYS = {"^C": "\x03", "^D": "\x04", "^Z": "\x1a"}
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0  # `make` on a busy machine
 LOOK = re.compile("(ss|ps|grep) ")  # asked again if the machine was too busy for the first try
 NOTICE = re.compile(r"\[\d+\][+-]? +(Done|Exit|Terminated|Killed|Interrupt|Running)\b.*")
 TOKEN = re.compile(r"\.\.\.|(?<![\d.])\d+\.\d+(?![\d.])|\d{1,3}(?:,\d{3})+(?!\d)|\d+|\s+|.")
