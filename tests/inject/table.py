@@ -80,8 +80,8 @@ write           EINTR | EIO EAGAIN EDQUOT EFBIG ENOSPC EPERM EPIPE
 
 # What else the programs call: it cannot fail, or it has nothing to do with the system.
 # (Ubuntu's gcc guards the stack: __stack_chk_fail.)
-OTHER = (r"_.*|stack_fail|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?|exit|abort|free"
-         r"|usleep|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)|sem_\w+"
-         r"|munmap|mallopt|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|ioctl"
+OTHER = (r"_.*|stack_fail|fdelt|bcmp|str\w+|mem\w+|\w*printf|fwrite|fflush|sig\w+|v?errx?|v?warnx?"
+         r"|exit|abort|free|usleep|pthread_(self|detach|join|mutex_\w+|cond_\w+|attr_\w+|sigmask)"
+         r"|sem_\w+|munmap|mallopt|malloc_trim|fcntl|getopt_long|get(name|rlimit)\w*|setrlimit|ioctl"
          r"|gai_strerror|freeaddrinfo|nanosleep|tcgetsid|clock_gettime|getenv|raise"
          r"|program_invocation_short_name|std(in|out|err)|opt(ind|arg)")
