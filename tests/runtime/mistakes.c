@@ -92,6 +92,16 @@ ABORTS(a_sleep_that_is_forgotten, "a sleep was neither awaited to its end nor dr
     check(poll_by_hand(nap) == PENDING);
 }
 
+ABORTS(a_sleep_that_is_moved_and_then_dropped, "a waiting sleep was moved")
+{
+    struct sleep moved;
+
+    nap = sleep_for(5);
+    check(poll_by_hand(nap) == PENDING);
+    moved = nap;
+    future_drop(&moved.future);
+}
+
 ABORTS(a_wait_for_the_stop_that_is_forgotten, "neither awaited to its end nor dropped")
 {
     static struct stopped stop;

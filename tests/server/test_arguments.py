@@ -54,6 +54,7 @@ def test_help_that_cannot_be_written_is_a_failure(chapter, story):
     ["--port", ""], ["--port", "abc"], ["--port", "-1"], ["--port", "65536"], ["--port", "80x"],
     ["--port", " 80"], ["--port", "1e3"], ["--port", "99999999999999999999"], ["--port"],
     ["--host"], ["--no-such-option"], ["--quiet=yes"], ["8080"],
+    ["--workers", "0"], ["--idle-timeout", "0"],
 ], ids=" ".join)
 def test_bad_arguments_are_refused_with_a_line_and_the_usage(chapter, story, arguments):
     server = run(chapter, story, *arguments)

@@ -31,6 +31,17 @@ def test_memory_stays_bounded_when_nobody_reads(server, story):
                 f"its memory grew by {growth // MIB} MiB: it keeps whatever comes")
 
 
+@pytest.mark.fault(1)
+def test_a_send_that_is_cut_short_by_a_stop_loses_nothing(server):
+    """As Ctrl-Z and fg do it: a send() that sleeps returns what it has sent so far."""
+    client = server.client(receive_buffer=SMALL)
+    client.fill()
+    with server.paused():
+        pass
+    client.hear()
+    client.finish()
+
+
 @pytest.mark.promise("event_loop")
 @pytest.mark.ours_only("the calls that it makes")
 @pytest.mark.no_sanitizer("a process that is traced cannot look for its leaks")
