@@ -190,11 +190,11 @@ class Play:
                 pass  # we are process 1: orphans are ours to bury
         return True
 
-    def settle(self) -> None:
+    def settle(self, seconds: float = 0.25) -> None:
         """Waits until nobody here has used the processor or said a word for a while."""
         for _ in range(20):
             before = self.activity()
-            self.wait(lambda: False, 0.25)
+            self.wait(lambda: False, seconds)
             if self.activity() == before:
                 return
 
@@ -222,6 +222,8 @@ class Play:
                 os.write(terminal.fd, b"\x03")
                 assert self.wait(terminal.prompt), f"Ctrl-C does not end `{terminal.command}`"
             terminal.output, terminal.command = b"", step.typed
+        if step.typed in KEYS:
+            self.settle(1)  # a reader is slow; and TCP may pause before everything is stuck
         if step.typed:
             os.write(terminal.fd, (KEYS.get(step.typed) or step.typed + "\n").encode())
         terminal.shown = step.shown if command else ["...", *step.shown]
