@@ -239,12 +239,13 @@ def _told(expected: str, text: str) -> list[str]:
 
 def _count(outcome: Outcome, report: Path) -> None:
     reasons: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         kinds = {child.tag: child for child in case}
         skip = kinds.get("skipped")
         if "failure" in kinds or "error" in kinds:
             outcome.failed += 1
-            outcome.notes += [f"failed: {case.get('name')}"]
+            failed[re.sub(r"\[.*", "", case.get("name") or "")] += 1
         elif skip is not None and skip.get("type") == "pytest.xfail":
             outcome.walls += 1
         elif skip is not None:
@@ -252,6 +253,7 @@ def _count(outcome: Outcome, report: Path) -> None:
             reasons[(skip.get("message") or "").replace("Skipped: ", "")] += 1
         else:
             outcome.passed += 1
+    outcome.notes += [f"failed: {count} {name}" for name, count in failed.most_common()]
     outcome.notes += [f"{count} {reason}" for reason, count in reasons.most_common()
                       if "THOROUGH" not in reason and "only for this project" not in reason
                       and "not promised by" not in reason]
@@ -274,13 +276,32 @@ def keep(outcome: Outcome) -> None:
     write_table([all_of_them[name] for name in names])
 
 
+def remarks(outcome: Outcome) -> str:
+    """All skips for want of a tool are one remark; the others stand as they are."""
+    tools: set[str] = set()
+    wanting, others = 0, []
+    for note in outcome.notes:
+        note = re.sub(r"(has no sanitizer):.*", r"\1", note)
+        found = re.match(r"(\d+) (?:needs (\w+)$|(\w+) is (?:missing|not here)"
+                         r"|an evening is recorded by (\w+)|.*typed with (.*), not found here)", note)
+        if found:
+            wanting += int(found[1])
+            tools.update(", ".join(filter(None, found.groups()[1:])).split(", "))
+        else:
+            others += [note]
+    if outcome.first != "yes":
+        others.insert(0, "the first command fails" if outcome.first == "no" else outcome.first)
+    if tools:
+        others += [f"{wanting} want {', '.join(sorted(tools))}"]
+    return "; ".join(others).replace("|", "\\|")
+
+
 def write_table(outcomes: list[Outcome]) -> None:
-    lines = ["| machine | has | first command | passed | walls | skipped | failed | why |",
-             "|---|---|---|--:|--:|--:|--:|---|"]
+    lines = ["| machine | has | passed | walls | skipped | failed | remarks |",
+             "|---|---|--:|--:|--:|--:|---|"]
     for o in outcomes:
-        why = "; ".join(o.notes).replace("|", "\\|")
-        lines += [f"| {o.name} | {o.has} | {o.first} | {o.passed} | {o.walls} | {o.skipped} "
-                  f"| {o.failed} | {why} |"]
+        lines += [f"| {o.name} | {o.has} | {o.passed} | {o.walls} | {o.skipped} | {o.failed} "
+                  f"| {remarks(o)} |"]
     page = PAGE.read_text()
     before, marker, rest = page.partition("<!-- machines -->\n")
     _, end, after = rest.partition("<!-- /machines -->")

@@ -44,6 +44,9 @@ def _release(name: str, release: str) -> list[Row]:
 
 OTHERS = [
     Row("Ubuntu 26.04", "resolute", ubuntu=True),
+    Row("Ubuntu 24.04", "noble", ubuntu=True),
+    Row("Ubuntu 22.04, pytest of Debian 12", "jammy", ("gcc",), ubuntu=True,
+        binds=(("pytest of bookworm", "/opt/pytest"),), env="export PYTHONPATH=/opt/pytest"),
     Row("Python 3.9 (Debian 11), pytest 7", "bullseye", ("gcc",),
         binds=(("pytest of bookworm", "/opt/pytest"),), env="export PYTHONPATH=/opt/pytest"),
     Row("Debian 11, its own pytest 6", "bullseye", told="Install it yourself"),
