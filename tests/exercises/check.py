@@ -285,6 +285,14 @@ def one_sentence(server: Server) -> None:
     hesitant.hear(b"Welcome, Hush!\n", "half a name, then other clients, then the other half")
 
 
+def name_of_a_task(server: Server) -> None:
+    one_sentence(server)
+    thinker = server.client()
+    thinker.hear(b"Your name? ", "a client that thinks about its name")
+    thinker.socket.settimeout(3)
+    must_end_cleanly(server, thinker)
+
+
 def bell(server: Server) -> None:
     client, pipe = server.client(), server.directory / "bell"
     for word in (b"word", b"another", b"and a third"):
@@ -358,7 +366,7 @@ def hear_all(member: Client, text: bytes) -> None:
 EXERCISES: dict[str, Callable[[Server], None]] = {
     "01a": upper_case, "01b": greeting, "01c": name_first, "02a": full_house, "02b": numbers,
     "03a": no_edge, "03b": old_way, "04a": edges, "04b": time_to_go,
-    "04c": one_sentence, "05a": one_sentence, "05b": bell,
+    "04c": one_sentence, "05a": name_of_a_task, "05b": bell,
     "05c": patience, "05d": chat_that_waits,
 }
 PROGRAMS = {"05b": "examples/leaf", "05d": "examples/chat"}  # the others: server

@@ -222,4 +222,3 @@ def _free_port() -> int:
     raise AssertionError("no port is free")
 
 
-StartServer = Callable[..., Server]
