@@ -9,7 +9,7 @@ A page's blocks are played from its top to its bottom. ```console is the first t
 ```console 2 and ```console 3 are others; one with the word `not-run` is not.
 
     $ COMMAND     is typed, as are lines after it that begin with `> `. If a program still
-                  runs in this terminal, Ctrl-C ends it first.
+                  runs in this terminal, Ctrl-C ends it first; `echo $?` waits for its end.
     ^C ^D ^Z      are keys
     ...           leaves out lines, or a part of a line
     anything else must appear (what `make` and `gcc` say may be left out)
@@ -218,7 +218,8 @@ class Play:
         terminal = self.terminals[step.terminal]
         command = step.typed not in KEYS and step.typed != ""
         if command:
-            if not terminal.prompt():
+            ends_by_itself = "$?" in step.typed and self.wait(terminal.prompt)
+            if not ends_by_itself and not terminal.prompt():
                 os.write(terminal.fd, b"\x03")
                 assert self.wait(terminal.prompt), f"Ctrl-C does not end `{terminal.command}`"
             terminal.output, terminal.command = b"", step.typed
