@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -138,32 +139,46 @@ def eventually(condition: Callable[[], Any], within: float = PATIENCE) -> bool:
     return True
 
 
+def _can_read(pipe: IO[bytes], within_ms: Optional[int] = None) -> bool:
+    poll = select.poll()  # select() has no room for a descriptor of 1,024 and more
+    poll.register(pipe, select.POLLIN)
+    return bool(poll.poll(within_ms))
+
+
 class Output:
     """Reads a pipe to its end, always, so that it never fills: a log or a program's errors."""
 
     def __init__(self, story: Story, name: str, pipe: Optional[IO[bytes]]) -> None:
-        self.story, self.name = story, name
+        self.story, self.name, self._pipe = story, name, pipe
         self._bytes = bytearray()
         self._news = threading.Condition()
-        self._thread = threading.Thread(target=self._run, args=(pipe,), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def _run(self, pipe: Optional[IO[bytes]]) -> None:
-        with pipe or contextlib.nullcontext():
-            while pipe:
-                try:
-                    data = os.read(pipe.fileno(), 65536)
-                except OSError:  # a pseudo-terminal whose other end is closed
-                    data = b""
+    def _run(self) -> None:
+        with self._pipe or contextlib.nullcontext() as pipe:
+            while self._pipe:
+                _can_read(pipe)
                 with self._news:
-                    self._bytes += data
+                    self._read()
                     self._news.notify_all()
-                if not data:
-                    return
+
+    def _read(self) -> None:
+        """What is there by now."""
+        if self._pipe and _can_read(self._pipe, within_ms=0):
+            try:
+                data = os.read(self._pipe.fileno(), 65536)
+            except OSError:  # a pseudo-terminal whose other end is closed
+                data = b""
+            self._bytes += data
+            if not data:
+                self._pipe = None
 
     @property
     def text(self) -> str:
+        """With all that was written before this call."""
         with self._news:
+            self._read()
             return self._bytes.decode("utf-8", "replace")
 
     @property
