@@ -117,7 +117,7 @@ static int open_listener(const char *host, long port, int flags, struct address 
             continue;
         /* Restart at once, though the kernel still remembers old connections. */
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-        /* No Nagle: it delays the end of an echo until the rest of it is confirmed. */
+        /* No Nagle: it holds back the end of an echo until the rest is acknowledged. */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         /* Keep a byte sent with MSG_OOB in the stream, to be echoed like the rest. */
         (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof yes);

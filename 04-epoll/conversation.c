@@ -18,7 +18,7 @@ static bool is_transient(int error)
     return error == EAGAIN || error == EINTR;
 }
 
-/* An error of write is reported only when we have read all that came back before it. */
+/* A write error is reported only after we have read all that came back before it. */
 static void end_input(struct conversation *self, int write_error)
 {
     self->ended = true;

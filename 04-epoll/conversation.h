@@ -30,7 +30,7 @@ void conversation_start(struct conversation *self, int server, const char *messa
 bool conversation_wants_stdin(const struct conversation *self);
 bool conversation_wants_write(const struct conversation *self);
 
-/* Call before each wait. Returns for how long it may be, in milliseconds, or -1 for any
+/* Call before each wait. Returns how long it may last, in milliseconds, or -1 for any
  * time. Exits if the server has been silent for too long. */
 int conversation_timeout(struct conversation *self);
 
