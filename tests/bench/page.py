@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The results as text, a line a figure, and docs/costs.md, whose figures come from them.
 
-    python3 tests/bench/page.py         fills the page and draws its pictures from the results
+    python3 tests/bench/page.py         fills the page from the results
 
 In the page a figure stands between two comments; a table's columns are named in its first one:
 
@@ -11,7 +11,6 @@ In the page a figure stands between two comments; a table's columns are named in
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from statistics import median
@@ -100,43 +99,6 @@ def summary(results: Results, spec: str) -> str:
                      for line in lines)
 
 
-# ---- pictures ----------------------------------------------------------------------------
-
-STYLE = """<style>text { font: 14px sans-serif; fill: #222 } .us { fill: #2a6f97 } .them { fill: #999 }
-@media (prefers-color-scheme: dark) { text { fill: #ddd } .us { fill: #61a5c2 } .them { fill: #777 } }
-</style>"""
-
-
-def bars(title: str, rows: list[tuple[str, list[str]]], logarithmic: bool) -> str:
-    """A bar for each that has something to show, its name before it and its number behind it."""
-    values = [(name, float(numbers[0])) for name, numbers in rows if numbers and float(numbers[0])]
-    scale = math.log10 if logarithmic else float
-    longest = scale(max(value for _, value in values))
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {len(values) * 26 + 40}">',
-             f"<title>{title}</title>", STYLE, f'<text x="8" y="20">{title}</text>']
-    for y, (name, value) in zip(range(34, 10000, 26), values):
-        length = max(1.0, 400 * scale(value) / longest)
-        kind = "us" if name[0].isdigit() else "them"
-        lines += [f'<text x="190" y="{y + 15}" text-anchor="end">{name}</text>',
-                  f'<rect class="{kind}" x="200" y="{y}" width="{length:.0f}" height="20"/>',
-                  f'<text x="{208 + length:.0f}" y="{y + 15}">{value:,.0f}</text>']
-    return "\n".join([*lines, "</svg>"]) + "\n"
-
-
-def pictures(results: Results) -> dict[str, str]:
-    def number(what: str, server: str) -> list[str]:
-        return results.get((what, server), [])
-
-    memory = [(server, number("resident 10000", server) or number("resident 1000", server))
-              for server in servers(results)]
-    beside = [(f"{server}, {count} silent" if count else f"{server}, alone",
-               number(f"beside {count}", server))
-              for server in ("03-select", "04-epoll") for count in (0, 1000, 10000)]
-    return {"memory.svg": bars("Resident bytes a silent connection (each step of the scale: "
-                               "ten times)", memory, True),
-            "beside.svg": bars("An echo beside silent connections, microseconds", beside, False)}
-
-
 def publish(results: Results) -> None:
     """Only what the page shows is kept. The million has a run of its own, and keeps the rest."""
     text = PAGE.read_text(encoding="utf-8")
@@ -144,11 +106,9 @@ def publish(results: Results) -> None:
     old = read(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     kept = {key: old[key] for key in old if key[0].startswith("million") != a_million}
     results = {key: values for key, values in {**results, **kept}.items()
-               if key[0] == "machine" or key[0] in text}
+               if key[0] == "machine" or re.search(rf"{re.escape(key[0])}\b", text)}
     RESULTS.write_text(written(results), encoding="utf-8")
     PAGE.write_text(filled(text, results), encoding="utf-8")
-    for name, picture in pictures(results).items():
-        (RESULTS.parent / name).write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

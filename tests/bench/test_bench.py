@@ -75,14 +75,12 @@ def test_a_signal_ends_it_with_all_that_it_has_started(number: signal.Signals) -
         proc.end(bench)
 
 
-def test_the_page_and_its_pictures_say_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCH))
     import page
     results = page.read((DOCS / "costs" / "results.txt").read_text(encoding="utf-8"))
     text = (DOCS / "costs.md").read_text(encoding="utf-8")
     assert page.filled(text, results) == text, "python3 tests/bench/page.py fills it"
-    for name, picture in page.pictures(results).items():
-        assert (DOCS / "costs" / name).read_text(encoding="utf-8") == picture
     assert "–<!-- / -->" not in text, "a figure that nobody measured"
 
 

@@ -30,7 +30,6 @@ def only_in(chapter: str, number: int, name: str, tried: str) -> Fault:
 
 
 DEFAULT_ACTION = {ONE: "a signal ends it", THREADS: "a signal ends it"}
-NO_TIME_LIMIT = except_in(TASKS, why="no time limit")
 ONE_AT_A_TIME = {ONE: "one connection at a time"}
 
 FAULTS = (
@@ -86,8 +85,7 @@ FAULTS = (
     Fault(57, "a log at its size limit", "ulimit -f"),
     Fault(58, "input that arrived before SIGTERM", "stopped, sent to, SIGTERM, continued",
           DEFAULT_ACTION),
-    Fault(59, "stopped for longer than a time limit", "SIGSTOP; input arrives; SIGCONT",
-          NO_TIME_LIMIT),
+    Fault(59, "stopped for longer than a time limit", "SIGSTOP; input arrives; SIGCONT"),
     Fault(60, "memory kept after a stuck crowd", "many that never read, then gone; VmRSS",
           ONE_AT_A_TIME),
     Fault(61, "urgent bytes before accept", "MSG_OOB twice while the server is stopped"),
