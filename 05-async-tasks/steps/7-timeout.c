@@ -36,7 +36,7 @@ static long future_poll(struct future *future, struct waker *waker)
     return result;
 }
 
-/* ---- a pretended socket, and a read from it ---------------------------------------- */
+/* ---- a pretend socket, and a read from it ------------------------------------------ */
 
 struct source {
     const char *name;
