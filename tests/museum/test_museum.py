@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -27,7 +28,7 @@ each_piece = pytest.mark.parametrize("piece", [
 
 @each_piece
 def test_a_wrong_program_is_caught(piece: Piece) -> None:
-    run = run_tests(piece.kind, f"{built(piece)} {{port}}", piece.test, patience=3)
+    run = run_tests(piece.kind, f"{quote(str(built(piece)))} {{port}}", piece.test, patience=3)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout
     assert " ".join(piece.expect.split()) in " ".join(run.stdout.split()), run.stdout
 
@@ -36,7 +37,7 @@ def test_a_wrong_program_is_caught(piece: Piece) -> None:
 def test_a_right_program_passes_where_it_is_caught(piece: Piece) -> None:
     """Called as a foreign program, as the wrong ones are."""
     name, _, options = RIGHT[piece.kind].partition(" ")
-    command = f"{program(CHAPTERS[3], name)} {options}"
+    command = f"{quote(str(program(CHAPTERS[3], name)))} {options}"
     run = run_tests(piece.kind, command, piece.test, patience=15)
     assert run.returncode == 0 and " passed" in run.stdout, run.stdout
 
