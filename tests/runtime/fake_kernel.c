@@ -55,8 +55,12 @@ static uint32_t state_of(int fd)
         return EPOLLOUT | (signalled ? EPOLLIN : 0);
     struct peer *peer = &world.peers[fd - STREAMS];
     peer->no_room = peer->no_room || room_of(peer) == 0;
-    return (peer->ended ? EPOLLIN | EPOLLRDHUP : 0) |
-           (peer->said > peer->read ? EPOLLIN : 0) | (room_of(peer) > 0 ? EPOLLOUT : 0);
+    uint32_t state = peer->said > peer->read ? EPOLLIN : 0;
+    if (peer->ended)
+        state |= EPOLLIN | EPOLLRDHUP;
+    if (room_of(peer) > 0)
+        state |= EPOLLOUT;
+    return state;
 }
 
 static void note_news(int fd)
