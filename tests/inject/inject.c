@@ -3,6 +3,7 @@
  *     INJECT='send:12@3 cut=1' LD_PRELOAD=./inject.so ./server
  *
  *   CALL:E@N    the Nth CALL fails with errno number E; the real call is not made
+ *   CALL:E@N-M  the Nth to the Mth
  *   CALL:E@N+   the Nth and all after it
  *   eintr=N     one in N of the calls that may block is interrupted (EINTR)
  *   eagain=N    one in N recv, send, accept4 on a non-blocking socket reports EAGAIN
@@ -75,13 +76,15 @@ __attribute__((constructor)) static void read_rules(void)
     while ((word = strsep(&rest, " ")) != NULL) {
         if (*word == '\0')
             continue;
-        int found = sscanf(word, "%23[a-z_0-9]:%d@%ld%c", rule->name, &rule->error,
-                           &rule->first, &after);
-        rule->last = found == 4 && after == '+' ? INT64_MAX : rule->first;
+        int found = sscanf(word, "%23[a-z_0-9]:%d@%ld%c%ld", rule->name, &rule->error,
+                           &rule->first, &after, &rule->last);
+        if (found < 5)
+            rule->last = found == 3 ? rule->first : INT64_MAX;
+        bool right = found == 3 || (found == 4 && after == '+') || (found == 5 && after == '-');
         rule->text = strchr(word, '=');
         if (rule->text != NULL)
             rule->first = atol(++rule->text);
-        if ((rule->text == NULL && found < 3) || ++rule == rules + MAX_RULES)
+        if ((rule->text == NULL && !right) || ++rule == rules + MAX_RULES)
             _exit(99); /* a test with a mistake must not look like a success */
     }
 }
