@@ -152,7 +152,7 @@ class Faults:
             config.hook.pytest_runtest_logreport(report=pytest.TestReport(
                 nodeid="::".join(where[::2]), location=where, keywords={}, outcome="failed",
                 when="call", longrepr="\n".join(
-                    [*found, "(pytest tests/ --write-faults writes the page anew)"])))
+                    [*found, "(--write-faults writes the page anew, with --fault N one row)"])))
 
     def is_whole(self) -> bool:
         """Was the whole suite asked for?"""
